@@ -1,0 +1,1 @@
+"""The tests of fedsock: the same tree as fedsock/, ``test_`` before each name."""
