@@ -1,0 +1,324 @@
+"""The rows of the op table, and what the worker does with one: check its arguments, predict, flatten results.
+
+``function`` of a row never writes into its inputs (but for rows that are ``in_place``, with ``overwrite=True``) and
+never returns memory that others hold. A row that is not ``value_dependent`` promises: with public Python arguments,
+and arrays or numpy scalars of numbers where its signature says ``array``, success, failure, shape and dtype follow
+from shapes and dtypes. ``depends_on_values`` adds the rest: Python scalars, trees, texts and dates, and anything
+that stands where no array is due (an axis, a shape), always tell something by failing or by a result's shape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fedsock.errors import OpFailed, OpTypeError
+from fedsock.ops.schema import ALLOWED_CHARS, INT_MAX, INT_MIN, NUMERIC_KINDS, PLAIN_TYPES, Parameter
+
+SECONDS_PER_BYTE = 1e-9
+"""A simple pass over memory reads or writes about a gigabyte a second on one core, with room to spare."""
+
+Shapes = Callable[[Any], tuple[int, ...]]
+"""Gives the shape of a pointer, array, scalar or nested list; raises MetadataNotReady while it is unknown."""
+
+Template = Any
+"""None for one result, else numpy's own tuple, list or named tuple with None (or such) in the place of each result."""
+
+
+class Bound(NamedTuple):
+    """An upper bound of what an op's results take.
+
+    Attributes:
+        shape: a shape with at least as many elements as one result.
+        itemsize: bytes of an element, at most.
+        copies: how many such results there are.
+    """
+
+    shape: tuple[int, ...]
+    itemsize: int
+    copies: int = 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all results, at most; exact Python integers, so nothing overflows."""
+        return math.prod(self.shape) * self.itemsize * self.copies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Row:
+    """One op.
+
+    Attributes:
+        name: numpy's dotted name ("add", "add.reduce", "linalg.norm").
+        function: what runs at the worker: arrays, scalars and trees in and out.
+        family: the module that declares it.
+        parameters: its arguments (``schema.signature`` writes them as text).
+        bound: same arguments as function -> Bound; reads shapes, dtypes and Python values only, never raises for
+            arguments that ``check`` let through, and is cheap.
+        cost: same arguments -> predicted seconds; None: a pass over inputs and results.
+        results: 1, or a number n (a tuple of n), or a function (args, kwargs, shape_of) -> Template, evaluated at
+            the session, where pointers stand in args.
+        value_dependent: success, failure, shape or dtype may depend on values of arrays (see the module).
+        in_place: function takes ``overwrite: bool`` and may then write into its first argument.
+        numpy: the numpy function objects that mean this op.
+        method: the ndarray method or property that means this op, if one does.
+        summary: one line.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    family: str
+    parameters: tuple[Parameter, ...]
+    bound: Callable[..., Bound]
+    cost: Callable[..., float] | None = None
+    results: int | Callable[[Sequence[Any], Mapping[str, Any], Shapes], Template] = 1
+    value_dependent: bool = True
+    in_place: bool = False
+    numpy: tuple[Any, ...] = ()
+    method: str | None = None
+    summary: str = ""
+    named: Mapping[str, Parameter] = field(init=False)
+    positional: tuple[Parameter, ...] = field(init=False)
+    variadic: Parameter | None = field(init=False)
+    required: int = field(init=False)
+    plain: frozenset[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what ``check`` needs for every call."""
+        positional = tuple(p for p in self.parameters if p.mode in ("positional", "both"))
+        required = sum(p.default is None for p in positional)
+        arrays = 0
+        while arrays < len(positional) and positional[arrays].kind.name == "an array":
+            arrays += 1
+        keywords_due = any(p.mode == "keyword" and p.default is None for p in self.parameters)
+        plain = frozenset() if keywords_due else frozenset(range(required, arrays + 1))
+        derived = {
+            "named": MappingProxyType({p.name: p for p in self.parameters if p.mode in ("both", "keyword")}),
+            "positional": positional,
+            "variadic": next((p for p in self.parameters if p.mode == "variadic"), None),
+            "required": required,
+            "plain": plain,
+        }
+        if not self.summary:
+            derived["summary"] = _summary(self.numpy[0] if self.numpy else self.function)
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+
+
+def _summary(documented: Any) -> str:
+    """Return the first line of a docstring that is a sentence (a ufunc's begins with its signature)."""
+    lines = (line.strip() for line in (documented.__doc__ or "").splitlines())
+    return next((line for line in lines if line and not line.split("(")[0].isidentifier()), "")
+
+
+def check(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Return an op's arguments as its function takes them.
+
+    Args:
+        row: the op.
+        args: ndarrays of allowed dtypes, numpy and Python scalars, None, trees, slices, Ellipsis, dtypes, Generators.
+        kwargs: the same by name.
+
+    Raises:
+        OpTypeError: too many or too few arguments, an unknown name, or a value of another kind.
+        OpValueError, OpOverflowError: a value of that kind that can't be.
+    """
+    if not kwargs and len(args) in row.plain:
+        for value in args:
+            kind = type(value)
+            if kind not in PLAIN_TYPES and (kind is not int or not INT_MIN <= value <= INT_MAX):
+                break
+        else:
+            return args, kwargs
+    return _bind(row, args, kwargs)
+
+
+def _bind(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    positional, variadic = row.positional, row.variadic
+    if len(args) > len(positional) and variadic is None:
+        raise OpTypeError(f"{row.name} takes at most {len(positional)} positional arguments, not {len(args)}", op=row.name)
+    checked = [_checked(row, p, value) for p, value in zip(positional, args, strict=False)]
+    if variadic is not None:
+        checked += [_checked(row, variadic, value) for value in args[len(positional) :]]
+    by_name: dict[str, Any] = {}
+    given = {p.name for p in positional[: len(args)]}
+    for name, value in kwargs.items():
+        parameter = row.named.get(name)
+        if parameter is None:
+            raise OpTypeError(f"{row.name} takes no argument {name!r}", op=row.name)
+        if name in given:
+            raise OpTypeError(f"{row.name} got {name!r} twice", op=row.name)
+        by_name[name] = _checked(row, parameter, value)
+    for parameter in row.parameters:
+        if parameter.default is None and parameter.name not in given and parameter is not variadic:
+            if parameter.name not in by_name:
+                raise OpTypeError(f"{row.name} needs {parameter.name!r}, {parameter.kind.name}", op=row.name)
+    return checked, by_name
+
+
+def _checked(row: Row, parameter: Parameter, value: Any) -> Any:
+    try:
+        return parameter.kind.check(value)
+    except OpFailed as error:
+        text = f"{row.name}: {parameter.name} must be {parameter.kind.name}: {error}"
+        raise type(error)(text, op=row.name) from None
+
+
+def seconds(row: Row, bound: Bound, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float:
+    """Return how many seconds an op will take, roughly, before it runs.
+
+    Args:
+        row: the op.
+        bound: what ``row.bound`` predicted for these arguments.
+        args: checked arguments.
+        kwargs: checked arguments by name.
+    """
+    if row.cost is not None:
+        return row.cost(*args, **kwargs)
+    touched = bound.nbytes
+    for value in args:
+        kind = type(value)
+        if kind is np.ndarray:
+            touched += value.nbytes
+        elif kind is list or kind is tuple:
+            touched += sum(part.nbytes for part in value if type(part) is np.ndarray)
+    return touched * SECONDS_PER_BYTE
+
+
+def depends_on_values(
+    row: Row, args: Sequence[Any], kwargs: Mapping[str, Any], private: Iterable[int | str]
+) -> bool:
+    """Return whether success, failure, shape or dtype of an op may tell something of its private arguments.
+
+    Args:
+        row: the op.
+        args: checked arguments.
+        kwargs: checked arguments by name.
+        private: the positions and names of the arguments that are, or hold, private values.
+    """
+    if row.value_dependent:
+        return True
+    for place in private:
+        if isinstance(place, str):
+            parameter, value = row.named[place], kwargs[place]
+        else:
+            last = row.variadic
+            parameter = row.positional[place] if place < len(row.positional) else last  # type: ignore[assignment]
+            value = args[place]
+        if not parameter.kind.data or not _numeric(value):
+            return True
+    return False
+
+
+def _numeric(value: Any) -> bool:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.dtype.kind in NUMERIC_KINDS
+    return isinstance(value, (list, tuple)) and all(_numeric(part) for part in value)
+
+
+def flatten(row: Row, result: Any) -> list[Any]:
+    """Return an op's results in the order of their ids; each array owns its memory.
+
+    Args:
+        row: the op.
+        result: what its function returned.
+
+    Raises:
+        OpTypeError: a result of object, structured or another dtype that values can't have.
+    """
+    if row.results == 1:
+        return [_owned(row, result)]
+    found: list[Any] = []
+    _collect(row, result, found)
+    return found
+
+
+def _collect(row: Row, result: Any, found: list[Any]) -> None:
+    if isinstance(result, (tuple, list)):
+        for part in result:
+            _collect(row, part, found)
+    else:
+        found.append(_owned(row, result))
+
+
+def _owned(row: Row, value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        if value.dtype.char not in ALLOWED_CHARS:
+            raise OpTypeError(f"{row.name}: the result would have dtype {value.dtype.str}, which values can't have", op=row.name)
+        if type(value) is np.ndarray and value.base is not None:
+            # A view keeps all of what it looks at alive, where no quota sees it.
+            return value.copy("K")
+    return value
+
+
+def leaves(template: Template) -> int:
+    """Return how many results a template has."""
+    return 1 if template is None else sum(map(leaves, template))
+
+
+def fill(template: Template, values: Iterable[Any]) -> Any:
+    """Return a template with its places filled, in order, from values.
+
+    Args:
+        template: what ``template_of`` gave.
+        values: at least ``leaves(template)`` of them.
+    """
+    return _fill(template, iter(values))
+
+
+def _fill(template: Template, values: Any) -> Any:
+    if template is None:
+        return next(values)
+    parts = [_fill(part, values) for part in template]
+    make = getattr(type(template), "_make", type(template))
+    return make(parts)
+
+
+def template_of(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any], shape_of: Shapes) -> Template:
+    """Return what an op's results look like, before it runs.
+
+    Args:
+        row: the op.
+        args: its arguments, pointers among them.
+        kwargs: the same by name.
+        shape_of: gives the shape of any of them.
+
+    Raises:
+        MetadataNotReady: their number depends on a shape that is not known yet.
+    """
+    if callable(row.results):
+        return row.results(args, kwargs, shape_of)
+    return None if row.results == 1 else (None,) * row.results
+
+
+def assemble(*families: Iterable[Row]) -> Mapping[str, Row]:
+    """Return the read-only table of several families' rows.
+
+    Raises:
+        ValueError: two rows have one name.
+    """
+    table: dict[str, Row] = {}
+    for row in (row for family in families for row in family):
+        if row.name in table:
+            raise ValueError(f"two ops are named {row.name}: in {table[row.name].family} and {row.family}")
+        table[row.name] = row
+    return MappingProxyType(table)
+
+
+def numpy_names(table: Mapping[str, Row]) -> Mapping[Any, str]:
+    """Return the read-only mapping of numpy's function objects to op names.
+
+    Raises:
+        ValueError: two ops claim one function.
+    """
+    names: dict[Any, str] = {}
+    for row in table.values():
+        for function in row.numpy:
+            if names.setdefault(function, row.name) != row.name:
+                raise ValueError(f"{names[function]} and {row.name} both mean {function}")
+    return MappingProxyType(names)
