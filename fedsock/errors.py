@@ -1,0 +1,406 @@
+"""Every exception of fedsock and its code on the wire (floor 0: imports numpy's exception classes only).
+
+    FedsockError
+    ├── ProtocolError             what a peer sent breaks "fedsock/1"
+    │   ├── BadFrame              a frame's head is not one; that socket is closed
+    │   ├── BadMessage            a body, message or value is not one; that link is reset
+    │   └── IdReused              a result id was used twice on a link
+    ├── UnsupportedValue          a value that can't travel (TypeError)
+    │   └── ValueTooLarge         more JSON, or deeper, than one value may be (also ValueError)
+    ├── ConfigError               a configuration, option or file is wrong (ValueError)
+    ├── ConnectionFailed          no conversation with a hub (ConnectionError)
+    │   ├── HubTimeout            no hub answered in time (also TimeoutError)
+    │   ├── NotAuthorized         the hub takes no such token, role or name (PermissionError)
+    │   ├── NameTaken             another live process holds the name
+    │   ├── Superseded            a newer socket of the same process took over
+    │   ├── HubLost               no hub for too long
+    │   └── Closed                this hub or session was closed here
+    ├── WorkerTimeout             the worker did not join in time (TimeoutError)
+    ├── WorkerLost                the worker went away; ``ran`` is "no" or "maybe"
+    ├── BacklogFull               too much is queued; await something
+    ├── WrongLoop                 used from another thread or event loop (RuntimeError)
+    ├── PointerError
+    │   ├── PointersApart         operands live at two workers (ValueError)
+    │   ├── PointersMixed         a pointer with a pointer to a pointer, or deeper nesting (TypeError)
+    │   ├── PointerReleased       used after release or move
+    │   ├── PointerTruthError     truth of a pointer (TypeError, ValueError)
+    │   ├── ImplicitFetch         something asked for the value without await (TypeError)
+    │   ├── InPlaceRefused        out=, in-place methods, local targets (TypeError)
+    │   ├── OwnerDataReadOnly     assignment through an owner's data set (ValueError)
+    │   └── MetadataNotReady      shape or dtype are not known yet: await p.wait()
+    └── RemoteError               what a worker answered; carries op, object_id and worker
+        ├── OpFailed              the op ran and failed, or could not run
+        │   ├── OpValueError, OpTypeError, OpIndexError, OpAxisError, OpKeyError, OpLinAlgError,
+        │   │   OpZeroDivisionError, OpOverflowError, OpMemoryError   (each numpy's class too)
+        │   ├── UnknownOp         the worker's table has no such op
+        │   └── OpCancelled       cancelled by p.cancel(), or depends on what was
+        ├── UnknownObject         the worker holds no object of that id (KeyError)
+        ├── QuotaExceeded         the session's bytes or objects at the worker are used up (MemoryError)
+        ├── TooLargeToFetch       larger than hub.max_fetch_bytes (ValueError)
+        └── ExportDenied          the owner's policy keeps the value (PermissionError)
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+
+class FedsockError(Exception):
+    """The root of all that fedsock raises on purpose."""
+
+    code: ClassVar[str] = "error"
+
+
+class ProtocolError(FedsockError):
+    """What a peer sent breaks the protocol."""
+
+    code = "protocol"
+
+
+class BadFrame(ProtocolError):
+    """A frame's head is malformed; the socket it came by is closed."""
+
+    code = "bad_frame"
+
+
+class BadMessage(ProtocolError):
+    """A body, message or value is malformed; the link it came by is reset."""
+
+    code = "bad_message"
+
+
+class IdReused(ProtocolError):
+    """A result id was used twice on a link."""
+
+    code = "id_reused"
+
+
+class UnsupportedValue(FedsockError, TypeError):
+    """A value of a type or dtype that can't travel."""
+
+    code = "unsupported_value"
+
+
+class ValueTooLarge(UnsupportedValue, ValueError):
+    """A value with more JSON, or nested deeper, than one value may have."""
+
+    code = "value_too_large"
+
+
+class ConfigError(FedsockError, ValueError):
+    """A configuration, an option or a file it names is wrong; says which and what is allowed."""
+
+    code = "config"
+
+
+class ConnectionFailed(FedsockError, ConnectionError):
+    """No conversation with a hub."""
+
+    code = "connection"
+
+
+class HubTimeout(ConnectionFailed, TimeoutError):
+    """No hub answered within the time given."""
+
+    code = "hub_timeout"
+
+
+class NotAuthorized(ConnectionFailed, PermissionError):
+    """The hub takes no such token for this name and role."""
+
+    code = "not_authorized"
+
+
+class NameTaken(ConnectionFailed):
+    """Another live process holds this name at the hub."""
+
+    code = "name_taken"
+
+
+class Superseded(ConnectionFailed):
+    """A newer socket of the same process took over."""
+
+    code = "superseded"
+
+
+class HubLost(ConnectionFailed):
+    """There was no hub for longer than a peer waits."""
+
+    code = "hub_lost"
+
+
+class Closed(ConnectionFailed):
+    """This hub, session or worker was closed here."""
+
+    code = "closed"
+
+
+class WorkerTimeout(FedsockError, TimeoutError):
+    """A worker did not join, or not enough of them did, within the time given."""
+
+    code = "worker_timeout"
+
+
+class WorkerLost(FedsockError):
+    """The worker went away before it answered.
+
+    Attributes:
+        ran: "no" if the request never left this process, "maybe" otherwise.
+    """
+
+    code = "worker_lost"
+
+    def __init__(self, message: str = "", *, ran: Literal["no", "maybe"] = "maybe") -> None:
+        super().__init__(message)
+        self.ran = ran
+
+
+class BacklogFull(FedsockError):
+    """More is queued for a worker than may be; await a result before sending more."""
+
+    code = "backlog_full"
+
+
+class WrongLoop(FedsockError, RuntimeError):
+    """A hub or its pointers were used from another thread or event loop."""
+
+    code = "wrong_loop"
+
+
+class PointerError(FedsockError):
+    """The root of what a pointer refuses at once."""
+
+    code = "pointer"
+
+
+class PointersApart(PointerError, ValueError):
+    """Operands live at two workers."""
+
+    code = "pointers_apart"
+
+
+class PointersMixed(PointerError, TypeError):
+    """A pointer was mixed with a pointer to a pointer, or nested deeper."""
+
+    code = "pointers_mixed"
+
+
+class PointerReleased(PointerError):
+    """The pointer was used after its release or move."""
+
+    code = "released"
+
+
+class PointerTruthError(PointerError, TypeError, ValueError):
+    """The truth of a pointer was asked for; its value is not here."""
+
+    code = "pointer_truth"
+
+
+class ImplicitFetch(PointerError, TypeError):
+    """Something asked for a pointer's value without an await."""
+
+    code = "implicit_fetch"
+
+
+class InPlaceRefused(PointerError, TypeError):
+    """Stored values are immutable; says what to write instead."""
+
+    code = "in_place"
+
+
+class OwnerDataReadOnly(PointerError, ValueError):
+    """An assignment through a pointer to an owner's data set."""
+
+    code = "owner_data"
+
+
+class MetadataNotReady(PointerError):
+    """Shape or dtype are not known yet; ``await p.wait()`` makes them known."""
+
+    code = "metadata_not_ready"
+
+
+class RemoteError(FedsockError):
+    """What a worker answered instead of a result.
+
+    Attributes:
+        op: the op's name, or None.
+        object_id: the id of the object concerned, or None.
+        worker: the worker's name, or None.
+    """
+
+    code = "remote"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        op: str | None = None,
+        object_id: int | str | None = None,
+        worker: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.op = op
+        self.object_id = object_id
+        self.worker = worker
+
+
+class OpFailed(RemoteError):
+    """An op ran and failed, or could not run."""
+
+    code = "op_failed"
+
+
+class OpValueError(OpFailed, ValueError):
+    """numpy raised ValueError (shapes that don't broadcast, a bad argument)."""
+
+    code = "op_value"
+
+
+class OpTypeError(OpFailed, TypeError):
+    """numpy raised TypeError (a dtype the op doesn't take, a wrong argument)."""
+
+    code = "op_type"
+
+
+class OpIndexError(OpFailed, IndexError):
+    """numpy raised IndexError."""
+
+    code = "op_index"
+
+
+class OpAxisError(OpFailed, np.exceptions.AxisError):  # type: ignore[misc]  # its __init__ takes other arguments
+    """numpy raised AxisError (a ValueError and an IndexError)."""
+
+    code = "op_axis"
+
+    def __str__(self) -> str:
+        """Return the message as it came, not numpy's own wording."""
+        return str(self.args[0]) if self.args else ""
+
+
+class OpKeyError(OpFailed, KeyError):
+    """A tree has no such key."""
+
+    code = "op_key"
+
+    def __str__(self) -> str:
+        """Return the message itself (KeyError would quote it)."""
+        return str(self.args[0]) if self.args else ""
+
+
+class OpLinAlgError(OpFailed, np.linalg.LinAlgError):
+    """numpy raised LinAlgError (a singular matrix, no convergence)."""
+
+    code = "op_linalg"
+
+
+class OpZeroDivisionError(OpFailed, ZeroDivisionError):
+    """A Python scalar was divided by zero."""
+
+    code = "op_zero_division"
+
+
+class OpOverflowError(OpFailed, OverflowError):
+    """A Python integer doesn't fit the dtype."""
+
+    code = "op_overflow"
+
+
+class OpMemoryError(OpFailed, MemoryError):
+    """The worker's machine had no memory for the result."""
+
+    code = "op_memory"
+
+
+class UnknownOp(OpFailed):
+    """The worker's op table has no such op."""
+
+    code = "unknown_op"
+
+
+class OpCancelled(OpFailed):
+    """The op was cancelled, or depends on one that was."""
+
+    code = "cancelled"
+
+
+class UnknownObject(RemoteError, KeyError):
+    """The worker holds no object of that id for this session."""
+
+    code = "unknown_object"
+
+    def __str__(self) -> str:
+        """Return the message itself (KeyError would quote it)."""
+        return str(self.args[0]) if self.args else ""
+
+
+class QuotaExceeded(RemoteError, MemoryError):
+    """The session's share of the worker's memory or objects is used up."""
+
+    code = "quota"
+
+
+class TooLargeToFetch(RemoteError, ValueError):
+    """The value is larger than ``hub.max_fetch_bytes``."""
+
+    code = "too_large_to_fetch"
+
+
+class ExportDenied(RemoteError, PermissionError):
+    """The owner's policy keeps the value at the worker."""
+
+    code = "export_denied"
+
+
+def _subclasses(root: type[FedsockError]) -> dict[str, type[FedsockError]]:
+    table = {root.code: root}
+    for child in root.__subclasses__():
+        table.update(_subclasses(child))
+    return table
+
+
+BY_CODE: dict[str, type[FedsockError]] = _subclasses(FedsockError)
+"""Wire code -> class. A code that is not here is read as RemoteError."""
+
+# Most special class first: AxisError is both a ValueError and an IndexError, LinAlgError a ValueError.
+_OP_ERRORS: tuple[tuple[type[BaseException], type[OpFailed]], ...] = (
+    (np.exceptions.AxisError, OpAxisError),
+    (np.linalg.LinAlgError, OpLinAlgError),
+    (ZeroDivisionError, OpZeroDivisionError),
+    (OverflowError, OpOverflowError),
+    (MemoryError, OpMemoryError),
+    (KeyError, OpKeyError),
+    (IndexError, OpIndexError),
+    (TypeError, OpTypeError),
+    (ValueError, OpValueError),
+)
+
+
+def op_error_class(error: BaseException) -> type[OpFailed]:
+    """Return the OpFailed subclass that stands for an exception an op's function raised.
+
+    Args:
+        error: what numpy (or Python) raised.
+    """
+    for raised, ours in _OP_ERRORS:
+        if isinstance(error, raised):
+            return ours
+    return OpFailed
+
+
+def from_wire(code: str, message: str, **context: Any) -> FedsockError:
+    """Return the exception that a wire error stands for.
+
+    Args:
+        code: a code of ``BY_CODE``; an unknown one gives RemoteError.
+        message: the safe text.
+        context: op, object_id and worker, for RemoteError and below.
+    """
+    cls = BY_CODE.get(code, RemoteError)
+    if issubclass(cls, RemoteError):
+        return cls(message, **context)
+    return cls(message)

@@ -1,0 +1,271 @@
+"""The messages of a link, one class each, and how a batch of them is read and written.
+
+A message is a JSON object with a field ``t``; the body of a frame is a list of them. Reading checks every field
+against its type, refuses unknown fields and unknown ``t``, and never guesses.
+
+Ids are integers chosen by the session, rising along a link and never used twice; an op with n results takes n ids
+in a row. A *ref* is an id or the name of an owner's data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+import orjson
+
+from fedsock.errors import BadMessage
+
+Id = Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Ref = Id | Annotated[str, msgspec.Meta(max_length=200)]
+Name = Annotated[str, msgspec.Meta(max_length=200)]
+Text = Annotated[str, msgspec.Meta(max_length=10_000)]
+Tags = Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(max_length=100)]
+Address = Annotated[str, msgspec.Meta(max_length=100)]
+
+
+class Message(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, tag_field="t"):
+    """What every message is: frozen, and strict about its fields."""
+
+
+class Open(Message, tag="open"):
+    """Session -> worker, first on a link: what do you offer? Answered by Offer."""
+
+
+class Op(Message, tag="op"):
+    """Session -> worker: run an op.
+
+    Attributes:
+        id: the id of the first result.
+        fn: the op's name.
+        args: values as JSON trees, references among them.
+        kw: the same by name.
+        n: how many results, and ids, it has.
+        last: ids that the session gives up with this op: the worker may write in place.
+    """
+
+    id: Id
+    fn: Name
+    args: list[Any] = []
+    kw: dict[str, Any] = {}
+    n: Count = 1
+    last: list[Id] = []
+
+
+class Put(Message, tag="put"):
+    """Session -> worker: keep a value; its large arrays follow as streams."""
+
+    id: Id
+    value: Any
+    tags: Tags = []
+    description: Text = ""
+
+
+class Get(Message, tag="get"):
+    """Session -> worker: send a value home. Answered by Value or Error of the same id.
+
+    Attributes:
+        id: of this request.
+        ref: of the value.
+        limit: bytes above which TooLargeToFetch is the answer; None: no limit.
+    """
+
+    id: Id
+    ref: Ref
+    limit: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class Release(Message, tag="release"):
+    """Session -> worker: forget objects; ids and inclusive [first, last] ranges."""
+
+    ids: list[Id | Annotated[list[Id], msgspec.Meta(min_length=2, max_length=2)]]
+
+
+class Cancel(Message, tag="cancel"):
+    """Session -> worker: give up ops that have not finished; they and what depends on them fail."""
+
+    ids: list[Id]
+
+
+class Ask(Message, tag="ask"):
+    """Session -> worker: a question about the session's own objects or the worker. Answered by Answer."""
+
+    id: Id
+    about: Literal["ping", "stats", "objects", "search", "clear"]
+    tags: Tags = []
+
+
+class Expect(Message, tag="expect"):
+    """Session -> worker: another worker will deliver the value of this id."""
+
+    id: Id
+    sender: Address
+
+
+class Transfer(Message, tag="transfer"):
+    """Session -> worker: deliver a value to another worker. Answered by Done or Error of the same id.
+
+    Attributes:
+        id: of this request.
+        ref: of the value.
+        to: the other worker's address.
+        as_id: the id that the other worker expects it under.
+    """
+
+    id: Id
+    ref: Ref
+    to: Address
+    as_id: Id
+
+
+class Fail(Message, tag="fail"):
+    """Session -> worker: an expected value will not come."""
+
+    id: Id
+    code: Name
+    message: Text = ""
+
+
+class Deliver(Message, tag="deliver"):
+    """Worker -> worker: the value that a session announced with Expect."""
+
+    session: Address
+    id: Id
+    value: Any
+
+
+class Stop(Message, tag="stop"):
+    """Receiver -> sender of a stream: send no more of it."""
+
+    stream: Id
+
+
+class Described(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
+    """What is told of one object: in offers, searches and listings.
+
+    Attributes:
+        id: a session's id, or the name of a data set.
+        dtype: its name; None for what is no array, and where it is withheld.
+        shape: sizes; None likewise.
+        nbytes: bytes held.
+        kind: "array", "scalar" (numpy's), or the name of a Python type.
+        tags: words it can be searched by.
+        description: the owner's or the session's own words.
+        private: exports are decided by the owner's policy.
+    """
+
+    id: Ref
+    dtype: Name | None = None
+    shape: list[int] | None = None
+    nbytes: int | None = None
+    kind: Name = "array"
+    tags: Tags = []
+    description: Text = ""
+    private: bool = False
+
+
+class Offer(Message, tag="offer"):
+    """Worker -> session: the owner's data sets."""
+
+    datasets: list[Described]
+
+
+class Done(Message, tag="done"):
+    """Worker -> session: ids ``id`` to ``id + n - 1`` are there, all of one dtype and shape.
+
+    Attributes:
+        dtype: its name; None for what is no array.
+        shape: sizes; None for what is no array.
+        kind: see Described.
+        withheld: dtype and shape could tell something private, so they are not told.
+    """
+
+    id: Id
+    n: Count = 1
+    dtype: Name | None = None
+    shape: list[int] | None = None
+    kind: Name = "array"
+    withheld: bool = False
+
+
+class Failure(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
+    """The first failure, that of what a failed op depends on."""
+
+    id: Id
+    code: Name
+    message: Text
+    op: Name | None = None
+
+
+class Error(Message, tag="error"):
+    """Worker -> session: ids ``id`` to ``id + n - 1`` have no value, or a request failed.
+
+    Attributes:
+        code: see ``fedsock.errors``.
+        message: safe to read: it never shows what is private.
+        op: the op's name.
+        object: the object concerned.
+        cause: the first failure, where this one follows from another.
+    """
+
+    id: Id
+    code: Name
+    message: Text
+    n: Count = 1
+    op: Name | None = None
+    object: Ref | None = None
+    cause: Failure | None = None
+
+
+class Value(Message, tag="value"):
+    """Worker -> session: the answer to Get; large arrays follow as streams."""
+
+    id: Id
+    value: Any
+
+
+class Answer(Message, tag="answer"):
+    """Worker -> session: the answer to Ask."""
+
+    id: Id
+    records: list[Described] = []
+    stats: dict[str, int] = {}
+
+
+ToWorker = Op | Put | Get | Release | Cancel | Ask | Expect | Transfer | Fail | Deliver | Stop | Open
+ToSession = Done | Error | Value | Answer | Offer | Stop
+
+_TO_WORKER = list[ToWorker]
+_TO_SESSION = list[ToSession]
+
+
+def _decode(body: bytes | memoryview, kind: Any) -> Any:
+    try:
+        return msgspec.convert(orjson.loads(body), kind)
+    except (msgspec.ValidationError, orjson.JSONDecodeError, RecursionError) as error:
+        raise BadMessage(f"a body that is no list of messages: {str(error)[:200]}") from None
+
+
+def to_worker(body: bytes | memoryview) -> Sequence[ToWorker]:
+    """Return the messages in a body that came to a worker.
+
+    Raises:
+        BadMessage: not JSON, or not messages that a worker takes.
+    """
+    return _decode(body, _TO_WORKER)  # type: ignore[no-any-return]
+
+
+def to_session(body: bytes | memoryview) -> Sequence[ToSession]:
+    """Return the messages in a body that came to a session.
+
+    Raises:
+        BadMessage: not JSON, or not messages that a session takes.
+    """
+    return _decode(body, _TO_SESSION)  # type: ignore[no-any-return]
+
+
+def encode(message: Message) -> bytes:
+    """Return a message's JSON; trees in it are what ``values.to_json`` gave."""
+    return orjson.dumps(msgspec.to_builtins(message))

@@ -1,0 +1,133 @@
+"""What waits on entries at a worker, and the instruction to compute. Pure data, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from fedsock.ops import Row
+from fedsock.protocol.messages import Deliver, Get, Message, Op, Transfer
+from fedsock.worker.store import Entry, SessionStore
+
+
+class Job:
+    """An op on its way: parked, being computed, or done.
+
+    Attributes:
+        store: whose op it is.
+        op: its message.
+        row: its row of the table.
+        args: its arguments, entries in place of references.
+        kwargs: the same by name.
+        inputs: every entry among them, each held until the job is over.
+        results: its results' entries.
+        nested: entries stand inside lists, tuples or dicts too.
+        missing: inputs still pending.
+        over: it was cancelled or failed early: what it computes is dropped.
+        withheld: success, failure, shape and dtype are not told.
+    """
+
+    __slots__ = (
+        "args", "inputs", "kwargs", "missing", "nested", "op", "over", "results", "row", "store", "withheld",
+    )  # fmt: skip
+
+    def __init__(self, store: SessionStore, op: Op, row: Row | None, results: list[Entry]) -> None:
+        self.store = store
+        self.op = op
+        self.row = row
+        self.results = results
+        self.args: list[Any] = []
+        self.kwargs: dict[str, Any] = {}
+        self.inputs: list[Entry] = []
+        self.nested = False
+        self.missing = 0
+        self.over = False
+        self.withheld = False
+
+
+class Errand:
+    """A Get or Transfer that waits for its value.
+
+    Attributes:
+        store: whose request it is.
+        request: its message.
+        entry: the value asked for, held until it was answered.
+    """
+
+    __slots__ = ("entry", "request", "store")
+
+    def __init__(self, store: SessionStore, request: Get | Transfer, entry: Entry) -> None:
+        self.store = store
+        self.request = request
+        self.entry = entry
+
+
+Waiting = Job | Errand
+
+
+class Compute:
+    """Instruction: run a function and tell the engine what came of it (``Engine.computed``).
+
+    Attributes:
+        job: the op it is for.
+        function: plain and synchronous; runs on any thread.
+        args: its arguments.
+        kwargs: the same by name.
+        seconds: how long it is expected to take.
+    """
+
+    __slots__ = ("args", "function", "job", "kwargs", "seconds")
+
+    def __init__(
+        self,
+        job: Job,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        seconds: float,
+    ) -> None:
+        self.job = job
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
+        self.seconds = seconds
+
+    def run(self) -> tuple[Any, Exception | None]:
+        """Return (result, None), or (None, what it raised)."""
+        try:
+            return self.function(*self.args, **self.kwargs), None
+        except Exception as error:
+            return None, error
+
+
+class Send(msgspec.Struct, frozen=True, gc=False):
+    """Instruction: write a message on the link with a peer."""
+
+    peer: str
+    message: Message
+
+
+class SendValue(msgspec.Struct, frozen=True):
+    """Instruction: write a value on the link with a peer; its large arrays become streams.
+
+    Attributes:
+        peer: to whom.
+        value: the value; it doesn't change any more.
+        request: the Get that asked for it, or the Deliver (its value still empty) that carries it.
+    """
+
+    peer: str
+    value: Any
+    request: Get | Deliver
+
+
+class Stopped(msgspec.Struct, frozen=True, gc=False):
+    """Instruction: cut no more chunks of a stream to a peer."""
+
+    peer: str
+    stream: int
+
+
+Instruction = Send | SendValue | Stopped

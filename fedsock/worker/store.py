@@ -1,0 +1,224 @@
+"""What a worker holds: entries, and each session's table of them with its quotas. Pure data, no I/O."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fedsock.errors import QuotaExceeded
+from fedsock.policy.facts import OPEN, Facts
+from fedsock.protocol.arrays import Incoming, dtype_name
+from fedsock.protocol.messages import Described, Failure
+from fedsock.protocol.values import RemoteRecord
+
+if TYPE_CHECKING:
+    from fedsock.worker.jobs import Waiting
+
+LEAF_BYTES = 64
+"""What a Python object counts as, beside the bytes of arrays."""
+
+
+class State(Enum):
+    """Where an entry stands."""
+
+    PENDING = "pending"
+    READY = "ready"
+    FAILED = "failed"
+
+
+PENDING, READY, FAILED = State.PENDING, State.READY, State.FAILED
+
+
+class Entry:
+    """One stored value, or the place where one will be.
+
+    Attributes:
+        id: its id in its session's numbering, or its data set's name.
+        state: pending, ready or failed.
+        value: the value, once ready.
+        failure: why there is none, once failed.
+        facts: where it came from.
+        withheld: its dtype, shape and failure could tell something private.
+        charge: bytes it counts for.
+        limit_shape: withheld: a shape with at least as many elements, known from public shapes.
+        waiting: what goes on when it is no longer pending.
+        holds: how many jobs still need it.
+        shared: its memory was given out (it is being streamed, or is the owner's): never written in place.
+        listed: a session can still name it.
+        missing: streams that haven't arrived whole.
+        tags: words it can be searched by.
+        description: free text.
+    """
+
+    __slots__ = (
+        "charge",
+        "description",
+        "facts",
+        "failure",
+        "holds",
+        "id",
+        "limit_shape",
+        "listed",
+        "missing",
+        "shared",
+        "state",
+        "tags",
+        "value",
+        "waiting",
+        "withheld",
+    )
+
+    def __init__(self, id: int | str, facts: Facts = OPEN) -> None:
+        self.id = id
+        self.state = PENDING
+        self.value: Any = None
+        self.failure: Failure | None = None
+        self.facts = facts
+        self.withheld = False
+        self.charge = 0
+        self.limit_shape: tuple[int, ...] = ()
+        self.waiting: list[Waiting] | None = None
+        self.holds = 0
+        self.shared = False
+        self.listed = True
+        self.missing = 0
+        self.tags: tuple[str, ...] = ()
+        self.description = ""
+
+    def describe(self) -> Described:
+        """Return what is told of this entry in listings; its caller leaves withheld ones out."""
+        value = self.value
+        is_array = isinstance(value, (np.ndarray, np.generic))
+        return Described(
+            id=self.id,
+            dtype=dtype_name(value.dtype) if is_array else None,
+            shape=list(value.shape) if is_array else None,
+            nbytes=value.nbytes if is_array else self.charge,
+            kind=kind_of(value),
+            tags=list(self.tags),
+            description=self.description,
+            private=self.facts.private,
+        )
+
+
+def kind_of(value: Any) -> str:
+    """Return "array", "scalar" (numpy's), "pointer", or the name of a value's Python type."""
+    if isinstance(value, np.ndarray):
+        return "array"
+    if isinstance(value, np.generic):
+        return "scalar"
+    if isinstance(value, RemoteRecord):
+        return "pointer"
+    return "none" if value is None else type(value).__name__
+
+
+def size_of(value: Any) -> int:
+    """Return how many bytes a value counts for.
+
+    Args:
+        value: an array, a scalar or a tree of them.
+    """
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, (list, tuple)):
+        return LEAF_BYTES + sum(map(size_of, value))
+    if isinstance(value, dict):
+        return LEAF_BYTES + sum(len(key) + size_of(part) for key, part in value.items())
+    if isinstance(value, str):
+        return LEAF_BYTES + len(value)
+    return value.nbytes if isinstance(value, np.generic) else LEAF_BYTES
+
+
+class Filling:
+    """A stream on its way into an entry.
+
+    Attributes:
+        incoming: the array it fills.
+        entry: what is ready when all its streams are.
+    """
+
+    __slots__ = ("entry", "incoming")
+
+    def __init__(self, incoming: Incoming, entry: Entry) -> None:
+        self.incoming = incoming
+        self.entry = entry
+
+
+class SessionStore:
+    """One session's objects at a worker.
+
+    Args:
+        address: the session's address.
+        quota_bytes: how many bytes it may hold.
+        quota_objects: how many objects.
+
+    Attributes:
+        entries: id -> entry.
+        expected: id -> the worker's address that may deliver it.
+        last_id: the highest id used; ids rise, so that none is used twice.
+        nbytes: bytes charged.
+        objects: entries that count, listed or still needed.
+    """
+
+    __slots__ = ("address", "entries", "expected", "last_id", "nbytes", "objects", "quota_bytes", "quota_objects")
+
+    def __init__(self, address: str, quota_bytes: int, quota_objects: int) -> None:
+        self.address = address
+        self.quota_bytes = quota_bytes
+        self.quota_objects = quota_objects
+        self.entries: dict[int, Entry] = {}
+        self.expected: dict[int, str] = {}
+        self.last_id = 0
+        self.nbytes = 0
+        self.objects = 0
+
+    def add(self, id: int, facts: Facts = OPEN) -> Entry:
+        """Return a new pending entry of an id."""
+        entry = self.entries[id] = Entry(id, facts)
+        self.objects += 1
+        return entry
+
+    def charge(self, entry: Entry, nbytes: int) -> None:
+        """Count an entry for so many bytes, in place of what it counted for.
+
+        Raises:
+            QuotaExceeded: it would be more than the session may hold; nothing changed.
+        """
+        total = self.nbytes - entry.charge + nbytes
+        if total > self.quota_bytes and nbytes > entry.charge:
+            raise QuotaExceeded(
+                f"{nbytes:,} bytes more would make {total:,}; this session may hold {self.quota_bytes:,}: "
+                "release pointers or work on parts"
+            )
+        self.nbytes = total
+        entry.charge = nbytes
+
+    def check_objects(self, count: int) -> None:
+        """Refuse more objects than the session may hold.
+
+        Raises:
+            QuotaExceeded: there are too many.
+        """
+        if self.objects + count > self.quota_objects:
+            raise QuotaExceeded(f"this session may hold {self.quota_objects:,} objects: release pointers")
+
+    def unlist(self, id: int) -> Entry | None:
+        """Take an id out of the table; its memory goes once no job holds it. Returns its entry, if there was one."""
+        entry = self.entries.pop(id, None)
+        if entry is not None:
+            entry.listed = False
+            self.expected.pop(id, None)
+            self.settle(entry)
+        return entry
+
+    def settle(self, entry: Entry) -> None:
+        """Give back an entry's memory and quota when neither the table nor a job needs it."""
+        if entry.listed or entry.holds or entry.charge < 0:
+            return
+        self.nbytes -= entry.charge
+        self.objects -= 1
+        entry.charge = -1
+        if entry.state is not PENDING:
+            entry.value = None
