@@ -10,7 +10,20 @@ Imports ``fedsock.errors`` and numpy only: the table knows no pointer, store or 
 
 from __future__ import annotations
 
-from fedsock.ops import elementwise
+from fedsock.ops import (
+    creation,
+    elementwise,
+    fft,
+    indexing,
+    linalg,
+    products,
+    random,
+    reductions,
+    sets,
+    shapes,
+    sorting,
+    statistics,
+)
 from fedsock.ops.registry import (
     Bound,
     Row,
@@ -25,7 +38,20 @@ from fedsock.ops.registry import (
     template_of,
 )
 
-TABLE = assemble(elementwise.ROWS)
+TABLE = assemble(
+    creation.ROWS,
+    elementwise.ROWS,
+    reductions.ROWS,
+    shapes.ROWS,
+    indexing.ROWS,
+    sorting.ROWS,
+    sets.ROWS,
+    statistics.ROWS,
+    products.ROWS,
+    linalg.ROWS,
+    fft.ROWS,
+    random.ROWS,
+)
 """Every op by its name; read-only."""
 
 NAMES = numpy_names(TABLE)

@@ -12,7 +12,7 @@ from fedsock.ops.registry import Bound
 WIDE = 16
 """Bytes of a complex128, the widest number."""
 
-_TEXT_OF_NUMBER = 4 * 64
+TEXT_OF_NUMBER = 4 * 64
 """Bytes of the longest text numpy makes of a number or date (64 letters, of a complex128)."""
 
 
@@ -62,29 +62,39 @@ def itemsize_of(*values: Any) -> int:
     Args:
         values: arrays, scalars and nested lists; others count as numbers of eight bytes.
     """
-    result = 0
-    for value in values:
-        if isinstance(value, (np.ndarray, np.generic)):
-            kind, size = value.dtype.kind, value.itemsize
-        elif isinstance(value, (list, tuple)):
-            kind, size = "", max((itemsize_of(part) for part in value), default=8)
-        elif isinstance(value, str):
-            kind, size = "U", 4 * len(value)
-        else:
-            kind, size = ("c", WIDE) if isinstance(value, complex) else ("", 8)
-        if kind == "c" or size > 8:
-            # A complex64 beside a float64 becomes a complex128; texts add up, or take in the text of a number.
-            size = max(size, WIDE) if len(values) > 1 or kind != "c" else size
-        result = result + size if kind == "U" else max(result, size)
-    if any(_is_text(value) for value in values) and not all(_is_text(value) for value in values):
-        result = max(result, _TEXT_OF_NUMBER)
-    return result
+    dtypes = {_dtype_of(value) for value in values}
+    if len(dtypes) == 1:
+        kind, size = dtypes.pop()
+        return size * len(values) if kind == "U" else size
+    texts = [size for kind, size in map(_dtype_of, values) if kind == "U"]
+    if texts:
+        # Texts add up, or take in the text of a number.
+        return max(sum(texts), TEXT_OF_NUMBER if len(texts) < len(values) else 0)
+    # A complex64 beside a float64 becomes a complex128, an int32 beside a float32 a float64.
+    return max((WIDE if kind == "c" else max(8, size) for kind, size in dtypes), default=8)
+
+
+def _dtype_of(value: Any) -> tuple[str, int]:
+    """Return kind and bytes of an element; a Python number is of kind "" (or "c")."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.dtype.kind, value.itemsize
+    if isinstance(value, str):
+        return "U", 4 * max(len(value), 1)
+    if isinstance(value, (list, tuple)):
+        return ("U" if _is_text(value) else "", itemsize_of(*value))
+    return ("c", WIDE) if isinstance(value, complex) else ("", 8)
 
 
 def _is_text(value: Any) -> bool:
     if isinstance(value, (np.ndarray, np.generic)):
         return value.dtype.kind == "U"
     return isinstance(value, str) or (isinstance(value, (list, tuple)) and any(map(_is_text, value)))
+
+
+_PYTHON_NUMBERS = frozenset({int, float, bool})
+
+_RESULT_BYTES = dict.fromkeys("?bhilqBHILQmM", 8) | {"e": 2, "f": 4, "d": 8, "F": 8, "D": 16}
+"""dtype letter of all arrays of an op -> bytes of an element of its result, at most."""
 
 
 def elementwise(*values: Any, **options: Any) -> Bound:
@@ -94,15 +104,13 @@ def elementwise(*values: Any, **options: Any) -> Bound:
         values: checked array-likes.
         options: ``where`` (broadcasts too) and ``dtype``.
     """
+    # On the road of every op: one pass, no list, no call for arrays of one shape and dtype.
     shape: tuple[int, ...] = ()
     dtype: Any = None
-    mixed = bool(options)
+    mixed = False
     for value in values:
         kind = type(value)
-        if kind is np.ndarray or kind not in _PYTHON_NUMBERS:
-            if kind is str or kind is complex:
-                mixed = True
-                continue
+        if kind is np.ndarray or isinstance(value, np.generic):
             other = value.shape
             if other and other != shape:
                 shape = broadcast(shape, other) if shape else other
@@ -110,14 +118,19 @@ def elementwise(*values: Any, **options: Any) -> Bound:
                 dtype = value.dtype
             elif dtype is not value.dtype:
                 mixed = True
-    if not mixed and dtype is not None and dtype.char in "efdFD":
-        return Bound(shape, dtype.itemsize)
+        elif kind not in _PYTHON_NUMBERS:
+            mixed = True
     if options:
         shape = broadcast(shape, shape_of(options.get("where")))
+    elif not mixed and dtype is not None:
+        itemsize = _RESULT_BYTES.get(dtype.char)
+        if itemsize is not None:
+            return _bound(Bound, (shape, itemsize, 1))
     return Bound(shape, _widest(values, options.get("dtype")))
 
 
-_PYTHON_NUMBERS = frozenset({int, float, bool})
+# A NamedTuple's own constructor costs as much as the rest of a bound.
+_bound = tuple.__new__
 
 
 def _widest(values: tuple[Any, ...], dtype: np.dtype[Any] | None) -> int:
@@ -192,3 +205,8 @@ def ufunc_reduction(array: Any, axis: Any = 0, dtype: Any = None, **options: Any
     """Bound ``ufunc.reduce``, whose axis is 0 unless given."""
     shape, itemsize, _ = reduction(array, axis, dtype, **options)
     return Bound((*shape, 1), itemsize)
+
+
+def count(shape: tuple[int, ...]) -> int:
+    """Return the number of elements of a shape, exactly."""
+    return math.prod(shape)

@@ -215,16 +215,8 @@ FLOPS = 1e9
 
 def _product_seconds(x1: Any, x2: Any, **__: Any) -> float:
     left, right = shape_of(x1), shape_of(x2)
-    elements = matrix_elements(left) * (right[-1] if len(right) > 1 else 1)
-    return (elements + matrix_elements(right)) / FLOPS
-
-
-def matrix_elements(shape: tuple[int, ...]) -> int:
-    """Return the number of elements of a shape."""
-    count = 1
-    for size in shape:
-        count *= size
-    return count
+    elements = bounds.count(left) * (right[-1] if len(right) > 1 else 1)
+    return (elements + bounds.count(right)) / FLOPS
 
 
 def _matrix(name: str, parameters: str, bound: Any, method: str | None = None) -> Row:

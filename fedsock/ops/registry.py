@@ -9,6 +9,7 @@ that stands where no array is due (an axis, a shape), always tell something by f
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -254,6 +255,41 @@ def _owned(row: Row, value: Any) -> Any:
             # A view keeps all of what it looks at alive, where no quota sees it.
             return value.copy("K")
     return value
+
+
+def argument(args: Sequence[Any], kwargs: Mapping[str, Any], place: int, name: str, default: Any) -> Any:
+    """Return one of a call's arguments, wherever it stands.
+
+    Args:
+        args: the call's positional arguments.
+        kwargs: its arguments by name.
+        place: the argument's position.
+        name: its name.
+        default: what it is when it wasn't given.
+    """
+    return args[place] if len(args) > place else kwargs.get(name, default)
+
+
+def own(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that does the same, but never gives back an argument itself.
+
+    Args:
+        function: a numpy function that may return its argument when there is nothing to do.
+    """
+
+    @functools.wraps(function)
+    def owned(*args: Any, **options: Any) -> Any:
+        result = function(*args, **options)
+        if isinstance(result, (tuple, list)):
+            return type(result)(_apart(part, args) for part in result)
+        return _apart(result, args)
+
+    return owned
+
+
+def _apart(result: Any, args: Sequence[Any]) -> Any:
+    shared = isinstance(result, np.ndarray) and any(result is arg for arg in args)
+    return result.copy("K") if shared else result
 
 
 def leaves(template: Template) -> int:

@@ -208,6 +208,12 @@ def _real(value: Any) -> Any:
     raise OpTypeError("not a real number")
 
 
+def _number(value: Any) -> Any:
+    if np.ndim(array_like(value)) == 0:
+        return value
+    raise OpTypeError("not one number")
+
+
 def _none(value: Any) -> None:
     if value is not None:
         raise OpTypeError("not None")
@@ -264,6 +270,7 @@ KINDS: dict[str, Kind] = {
     "nested": Kind("nested tuples of integers", _nested_integers),
     "bool": Kind("True or False", _flag),
     "real": Kind("a real number", _real),
+    "number": Kind("one number or date", _number),
     "text": Kind("a text", _text),
     "dtype": Kind("a dtype", dtype_like),
     "generator": Kind("a random.Generator", _generator),
