@@ -184,7 +184,9 @@ def reduced(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
 
 def reduction(a: Any, axis: Any = None, dtype: Any = None, *_: Any, **options: Any) -> Bound:
     """Bound a reduction: the shape without its axes, in any number type (or that of a text)."""
-    itemsize = max(WIDE, itemsize_of(a), itemsize_of(options.get("initial", 0)), getattr(dtype, "itemsize", 0))
+    itemsize = max(
+        WIDE, itemsize_of(a), itemsize_of(options.get("initial", 0)), getattr(dtype, "itemsize", 0)
+    )
     return Bound(reduced(shape_of(a), axis), itemsize)
 
 

@@ -60,7 +60,9 @@ def _arange(start_or_stop: Any, stop: Any = None, step: Any = 1, *, dtype: Any =
     try:
         with np.errstate(all="ignore"):
             span = end - start
-            length = max(math.ceil(span / (step if isinstance(step, np.timedelta64) else type(span)(step))), 0) + 1
+            length = (
+                max(math.ceil(span / (step if isinstance(step, np.timedelta64) else type(span)(step))), 0) + 1
+            )
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         # numpy refuses what has no length.
         length = 0 if np.asarray(step).dtype.kind in "mU" else INT_MAX
@@ -180,7 +182,9 @@ ROWS: tuple[Row, ...] = (
     _row("zeros", _SHAPE, _constant),
     _row("ones", _SHAPE, _constant),
     _row("empty", _SHAPE, _constant, function=_empty, summary="An array of zeros (never of freed memory)."),
-    _row("full", "shape:shape fill_value:array dtype:dtype?=None order:order=C", _full, function=quiet(np.full)),
+    _row(
+        "full", "shape:shape fill_value:array dtype:dtype?=None order:order=C", _full, function=quiet(np.full)
+    ),
     _row("zeros_like", f"a:array {_LIKE}", _like),
     _row("ones_like", f"a:array {_LIKE}", _like),
     _row(
@@ -238,10 +242,18 @@ ROWS: tuple[Row, ...] = (
         _meshgrid,
         results=_meshgrid_results,
     ),
-    _row("array", "a:array dtype:dtype?=None * ndmin:int=0 order:C|F|A|K=K copy:none|bool=True", _array_bound,
-         function=quiet(array)),
-    _row("asarray", "a:array dtype:dtype?=None * order:none|C|F|A|K=None copy:none|bool=None", _array_bound,
-         function=quiet(array)),
+    _row(
+        "array",
+        "a:array / dtype:dtype?=None * ndmin:int=0 order:C|F|A|K=K copy:none|bool=True",
+        _array_bound,
+        function=quiet(array),
+    ),
+    _row(
+        "asarray",
+        "a:array dtype:dtype?=None * order:none|C|F|A|K=None copy:none|bool=None",
+        _array_bound,
+        function=quiet(array),
+    ),
     _row("copy", "a:array order:C|F|A|K=K", bounds.like),
     *(_row(name, "M:int", _window) for name in ("bartlett", "blackman", "hamming", "hanning")),
     _row("kaiser", "M:int beta:real", _window),

@@ -123,7 +123,9 @@ def _methods(name: str) -> list[Row]:
     ufunc = getattr(np, name)
     by_value = name in _BY_VALUE
 
-    def row(method: str, parameters: Any, bound: Any, value_dependent: bool, summary: str, results: int = 1) -> Row:
+    def row(
+        method: str, parameters: Any, bound: Any, value_dependent: bool, summary: str, results: int = 1
+    ) -> Row:
         return Row(
             name=f"{name}.{method}",
             function=getattr(ufunc, method),

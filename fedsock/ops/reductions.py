@@ -100,18 +100,28 @@ def _row(name: str, parameters: str, bound: Any = reduction, **more: Any) -> Row
 def _sums() -> list[Row]:
     text = _AXES + "dtype:dtype?=None " + _KEEP
     rows = [
-        _row(name, text + _INITIAL + _WHERE, function=loud_only_with_options(getattr(np, name)), method=method)
+        _row(
+            name, text + _INITIAL + _WHERE, function=loud_only_with_options(getattr(np, name)), method=method
+        )
         for name, method in (("sum", "sum"), ("prod", "prod"))
     ]
     rows += [
-        _row(name, text + _INITIAL + _WHERE, function=quiet(getattr(np, name))) for name in ("nansum", "nanprod")
+        _row(name, text + _INITIAL + _WHERE, function=quiet(getattr(np, name)))
+        for name in ("nansum", "nanprod")
     ]
     rows += [
-        _row(name, text + (_WHERE if name == "mean" else _DDOF + _WHERE), function=_moment(getattr(np, name)), method=name)
+        _row(
+            name,
+            text + (_WHERE if name == "mean" else _DDOF + _WHERE),
+            function=_moment(getattr(np, name)),
+            method=name,
+        )
         for name in ("mean", "var", "std")
     ]
     rows += [
-        _row(name, text + (_WHERE if name == "nanmean" else _DDOF + _WHERE), function=quiet(getattr(np, name)))
+        _row(
+            name, text + (_WHERE if name == "nanmean" else _DDOF + _WHERE), function=quiet(getattr(np, name))
+        )
         for name in ("nanmean", "nanvar", "nanstd")
     ]
     return rows
@@ -142,7 +152,10 @@ def _totals() -> list[Row]:
         _row(name, text, _cumulated, function=loud_only_with_options(getattr(np, name)), method=name)
         for name in ("cumsum", "cumprod")
     ]
-    rows += [_row(name, text, _cumulated, function=quiet(getattr(np, name))) for name in ("nancumsum", "nancumprod")]
+    rows += [
+        _row(name, text, _cumulated, function=quiet(getattr(np, name)))
+        for name in ("nancumsum", "nancumprod")
+    ]
     standard = "x:array / * axis:axis=None dtype:dtype?=None include_initial:bool=False"
     rows += [
         _row(name, standard, _running, function=quiet(getattr(np, name)))

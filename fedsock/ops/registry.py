@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -117,7 +117,9 @@ def _summary(documented: Any) -> str:
     return next((line for line in lines if line and not line.split("(")[0].isidentifier()), "")
 
 
-def check(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
+def check(
+    row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
     """Return an op's arguments as its function takes them.
 
     Args:
@@ -142,7 +144,9 @@ def check(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Seq
 def _bind(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     positional, variadic = row.positional, row.variadic
     if len(args) > len(positional) and variadic is None:
-        raise OpTypeError(f"{row.name} takes at most {len(positional)} positional arguments, not {len(args)}", op=row.name)
+        raise OpTypeError(
+            f"{row.name} takes at most {len(positional)} positional arguments, not {len(args)}", op=row.name
+        )
     checked = [_checked(row, p, value) for p, value in zip(positional, args, strict=False)]
     if variadic is not None:
         checked += [_checked(row, variadic, value) for value in args[len(positional) :]]
@@ -204,22 +208,49 @@ def depends_on_values(
     """
     if row.value_dependent:
         return True
+    return not all(data and _numeric(value) for data, value in _places(row, args, kwargs, private))
+
+
+def bound_is_public(
+    row: Row, args: Sequence[Any], kwargs: Mapping[str, Any], private: Iterable[int | str]
+) -> bool:
+    """Return whether what ``row.bound`` predicts follows from shapes and dtypes of the private arguments alone.
+
+    It doesn't when a private value stands where no array is due (``np.zeros(k)``, ``np.repeat(x, k)``), or when it is
+    a Python value, whose type or length counts.
+
+    Args:
+        row: the op.
+        args: checked arguments.
+        kwargs: checked arguments by name.
+        private: the positions and names of the arguments that are, or hold, private values.
+    """
+    return all(data and _is_array(value) for data, value in _places(row, args, kwargs, private))
+
+
+def _places(
+    row: Row, args: Sequence[Any], kwargs: Mapping[str, Any], private: Iterable[int | str]
+) -> Iterator[tuple[bool, Any]]:
+    """Give, for each private argument, whether its parameter takes data, and its value."""
     for place in private:
         if isinstance(place, str):
-            parameter, value = row.named[place], kwargs[place]
+            yield row.named[place].kind.data, kwargs[place]
+        elif place < len(row.positional):
+            yield row.positional[place].kind.data, args[place]
         else:
-            last = row.variadic
-            parameter = row.positional[place] if place < len(row.positional) else last  # type: ignore[assignment]
-            value = args[place]
-        if not parameter.kind.data or not _numeric(value):
-            return True
-    return False
+            yield row.variadic is not None and row.variadic.kind.data, args[place]
+
+
+def _is_array(value: Any) -> bool:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return True
+    return isinstance(value, (list, tuple)) and all(map(_is_array, value))
 
 
 def _numeric(value: Any) -> bool:
     if isinstance(value, (np.ndarray, np.generic)):
         return value.dtype.kind in NUMERIC_KINDS
-    return isinstance(value, (list, tuple)) and all(_numeric(part) for part in value)
+    return isinstance(value, (list, tuple)) and all(map(_numeric, value))
 
 
 def flatten(row: Row, result: Any) -> list[Any]:
@@ -250,7 +281,10 @@ def _collect(row: Row, result: Any, found: list[Any]) -> None:
 def _owned(row: Row, value: Any) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         if value.dtype.char not in ALLOWED_CHARS:
-            raise OpTypeError(f"{row.name}: the result would have dtype {value.dtype.str}, which values can't have", op=row.name)
+            raise OpTypeError(
+                f"{row.name}: the result would have dtype {value.dtype.str}, which values can't have",
+                op=row.name,
+            )
         if type(value) is np.ndarray and value.base is not None:
             # A view keeps all of what it looks at alive, where no quota sees it.
             return value.copy("K")

@@ -1,0 +1,106 @@
+"""``python -m fedsock.ops`` prints the op table: plain text, a line an op under its family, or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fedsock.ops.registry import Row
+from fedsock.ops.table import TABLE
+
+_EXAMPLE = """example:
+  python -m fedsock.ops | grep linalg
+  python -m fedsock.ops --json > ops.json
+"""
+
+_MARKS = "ops marked ~ hide shape, dtype and failure when an argument is private"
+
+
+def signature_text(row: Row) -> str:
+    """Return an op's signature as Python writes it: ``sum(a, axis=None, *, keepdims=False)``."""
+    words: list[str] = []
+    previous = ""
+    for parameter in row.parameters:
+        if previous == "positional" and parameter.mode != "positional":
+            words.append("/")
+        if parameter.mode == "keyword" and previous not in ("keyword", "variadic"):
+            words.append("*")
+        words.append(str(parameter))
+        previous = parameter.mode
+    if previous == "positional":
+        words.append("/")
+    return f"{row.name}({', '.join(words)})"
+
+
+def results_text(row: Row) -> str:
+    """Return how many results an op has, where that is not one."""
+    if callable(row.results):
+        return "one result or more"
+    return f"{row.results} results" if row.results != 1 else ""
+
+
+def lines(table: Mapping[str, Row]) -> list[str]:
+    """Return the table as text, a heading for each family."""
+    printed: list[str] = []
+    families = dict.fromkeys(row.family for row in table.values())
+    for family in families:
+        rows = [row for row in table.values() if row.family == family]
+        printed += ["", f"{family}: {len(rows)} ops"]
+        for row in rows:
+            mark = "~" if row.value_dependent else " "
+            notes = "; ".join(part for part in (row.summary.rstrip("."), results_text(row)) if part)
+            printed.append(f" {mark} {signature_text(row)}  {notes}")
+    return [f"{len(table)} ops; {_MARKS}", *printed]
+
+
+def described(row: Row) -> dict[str, Any]:
+    """Return an op as a JSON object."""
+    return {
+        "name": row.name,
+        "family": row.family,
+        "signature": signature_text(row),
+        "parameters": [
+            {"name": p.name, "takes": p.kind.name, "mode": p.mode, "default": p.default}
+            for p in row.parameters
+        ],
+        "results": row.results if isinstance(row.results, int) else None,
+        "value_dependent": row.value_dependent,
+        "in_place": row.in_place,
+        "numpy": [
+            f"{function.__module__}.{function.__name__}"
+            for function in row.numpy
+            if hasattr(function, "__module__")
+        ],
+        "summary": row.summary,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table.
+
+    Args:
+        arguments: the command's, or None for those of the process.
+
+    Returns:
+        The exit code, 0.
+    """
+    parser = argparse.ArgumentParser(
+        "python -m fedsock.ops",
+        description="Print every op that workers run.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="a JSON list of objects instead of text")
+    if parser.parse_args(arguments).json:
+        text = json.dumps([described(row) for row in TABLE.values()], indent=1)
+    else:
+        text = "\n".join(lines(TABLE))
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

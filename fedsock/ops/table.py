@@ -1,0 +1,35 @@
+"""The table itself: the rows of all families under their names."""
+
+from __future__ import annotations
+
+from fedsock.ops import (
+    creation,
+    elementwise,
+    fft,
+    indexing,
+    linalg,
+    products,
+    random,
+    reductions,
+    sets,
+    shapes,
+    sorting,
+    statistics,
+)
+from fedsock.ops.registry import assemble
+
+TABLE = assemble(
+    creation.ROWS,
+    elementwise.ROWS,
+    reductions.ROWS,
+    shapes.ROWS,
+    indexing.ROWS,
+    sorting.ROWS,
+    sets.ROWS,
+    statistics.ROWS,
+    products.ROWS,
+    linalg.ROWS,
+    fft.ROWS,
+    random.ROWS,
+)
+"""Every op by its name; read-only."""
