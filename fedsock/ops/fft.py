@@ -1,0 +1,85 @@
+"""np.fft: the transforms, their frequencies and shifts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fedsock.ops.bounds import WIDE as _COMPLEX
+from fedsock.ops.bounds import like, shape_of
+from fedsock.ops.registry import Bound, Row
+from fedsock.ops.schema import signature
+
+_CALL_SECONDS = 1e-5
+"""What a call costs before the transform itself."""
+
+_SECONDS_PER_STEP = 2e-9
+"""One element in one of the log2(n) passes of a transform."""
+
+
+def _line(a: Any, n: Any = None, axis: Any = -1, norm: Any = None) -> Bound:
+    """One axis becomes n long, or at most twice as long as it is (irfft, hfft)."""
+    shape = list(shape_of(a))
+    last = shape.pop(axis) if -len(shape) <= axis < len(shape) else 1
+    return Bound((*shape, 2 * last if n is None else max(int(n), 0)), _COMPLEX)
+
+
+def _grid(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Bound:
+    """Some axes may grow before others are cut, so each counts as the longer of before and after."""
+    shape = list(shape_of(a))
+    lengths = [*s] if s is not None else []
+    if axes is None:
+        axes = range(-(len(lengths) or len(shape)), 0)
+    for position, axis in enumerate(axes):
+        if -len(shape) <= axis < len(shape):
+            asked = lengths[position] if position < len(lengths) else None
+            grown = 2 * shape[axis] if asked is None else int(asked)
+            shape[axis] = max(shape[axis], grown)
+    return Bound(tuple(shape), _COMPLEX)
+
+
+def _plane(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Bound:
+    return _grid(a, s, axes)
+
+
+def _frequencies(n: Any, d: Any = 1.0) -> Bound:
+    return Bound((max(n, 0) + 1, *shape_of(d)), _COMPLEX)
+
+
+def _cost(bound: Callable[..., Bound]) -> Callable[..., float]:
+    def cost(*args: Any, **kwargs: Any) -> float:
+        count = math.prod(bound(*args, **kwargs).shape)
+        return _CALL_SECONDS + count * count.bit_length() * _SECONDS_PER_STEP
+
+    return cost
+
+
+_LINE = "a:array n:none|int=None axis:int=-1 norm:text|none=None"
+_GRID = "a:array s:none|ints=None axes:none|ints=None norm:text|none=None"
+_PLANE = "a:array s:none|ints=None axes:none|ints=(-2,-1) norm:text|none=None"
+
+
+def _row(name: str, text: str, bound: Callable[..., Bound], cost: Callable[..., float] | None = None) -> Row:
+    meant = getattr(np.fft, name)
+    return Row(
+        name=f"fft.{name}",
+        function=meant,
+        family="fft",
+        parameters=signature(text),
+        bound=bound,
+        cost=cost,
+        value_dependent=False,
+        numpy=(meant,),
+    )
+
+
+ROWS: tuple[Row, ...] = (
+    *(_row(name, _LINE, _line, _cost(_line)) for name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")),
+    *(_row(name, _GRID, _grid, _cost(_grid)) for name in ("fftn", "ifftn", "rfftn", "irfftn")),
+    *(_row(name, _PLANE, _plane, _cost(_plane)) for name in ("fft2", "ifft2", "rfft2", "irfft2")),
+    *(_row(name, "n:int d:array=1.0", _frequencies) for name in ("fftfreq", "rfftfreq")),
+    *(_row(name, "x:array axes:axes=None", like) for name in ("fftshift", "ifftshift")),
+)

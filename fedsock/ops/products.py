@@ -1,0 +1,132 @@
+"""Products of arrays by numpy's own names: dot, inner, outer, kron, tensordot, einsum, cross, trace."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fedsock.ops import linalg_bounds as sizes
+from fedsock.ops.bounds import WIDE, broadcast, shape_of
+from fedsock.ops.linalg_bounds import CALL_SECONDS, SECONDS_PER_PRODUCT
+from fedsock.ops.quiet import quiet_if_complex
+from fedsock.ops.registry import Bound, Row
+from fedsock.ops.schema import signature
+
+
+def index_sizes(subscripts: str, *operands: Any) -> tuple[dict[str, int], tuple[int, ...]]:
+    """Return the size of each label of an einsum, and the shape that the ellipsis stands for.
+
+    Args:
+        subscripts: einsum's text; a malformed one gives some sizes, never an error.
+        operands: the arrays, one a term.
+    """
+    lengths: dict[str, int] = {}
+    rest: tuple[int, ...] = ()
+    terms = subscripts.replace(" ", "").partition("->")[0].split(",")
+    for term, operand in zip(terms, operands, strict=False):
+        shape = shape_of(operand)
+        head, dots, tail = term.partition("...")
+        pairs = [*zip(head, shape, strict=False), *zip(reversed(tail), reversed(shape), strict=False)]
+        for label, size in pairs:
+            lengths[label] = max(lengths.get(label, 1), size)
+        if dots:
+            rest = broadcast(rest, shape[len(head) : len(shape) - len(tail)])
+    return lengths, rest
+
+
+def _einsum_bound(subscripts: str, *operands: Any, **_: Any) -> Bound:
+    """The labels after the arrow, or those that occur once; what optimize keeps on the way is no larger."""
+    lengths, rest = index_sizes(subscripts, *operands)
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
+    if not arrow:
+        output = "..." * ("..." in inputs) + "".join(c for c in sorted(lengths) if inputs.count(c) == 1)
+    shape = tuple(lengths.get(label, 1) for label in output.replace("...", ""))
+    return Bound(rest + shape if "..." in output else shape, WIDE)
+
+
+def _einsum_seconds(subscripts: str, *operands: Any, **_: Any) -> float:
+    """One product for each combination of all labels."""
+    lengths, rest = index_sizes(subscripts, *operands)
+    products = math.prod(lengths.values()) * math.prod(rest)
+    return CALL_SECONDS + len(operands) * products * SECONDS_PER_PRODUCT
+
+
+def _inner_seconds(a: Any, b: Any) -> float:
+    """Each element of the result sums over the last axis of a."""
+    left, right = shape_of(a), shape_of(b)
+    shared = math.prod(left[-1:]) if left and right else 1
+    return CALL_SECONDS + math.prod(left) * math.prod(right) // max(shared, 1) * SECONDS_PER_PRODUCT
+
+
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """Return numpy's cross product.
+
+    Args:
+        a: vectors of three numbers along axisa.
+        b: vectors of three numbers along axisb.
+        axisa: an axis of a.
+        axisb: an axis of b.
+        axisc: the result's axis of vectors.
+        axis: all three, when given.
+
+    Raises:
+        ValueError: vectors of other lengths; those of two numbers, which numpy gives up, too.
+    """
+    of_a, of_b = (axisa, axisb) if axis is None else (axis, axis)
+    for vectors, along in ((a, of_a), (b, of_b)):
+        shape = shape_of(vectors)
+        if -len(shape) <= along < len(shape) and shape[along] == 2:
+            raise ValueError("cross takes vectors of 3 numbers; give those of 2 a zero as their third")
+    return np.cross(a, b, axisa, axisb, axisc, axis)
+
+
+def _row(
+    name: str,
+    text: str,
+    bound: Callable[..., Bound],
+    cost: Callable[..., float] | None = None,
+    *,
+    function: Callable[..., Any] | None = None,
+    method: str | None = None,
+) -> Row:
+    meant = getattr(np, name)
+    return Row(
+        name=name,
+        function=function or meant,
+        family="products",
+        parameters=signature(text),
+        bound=bound,
+        cost=cost,
+        value_dependent=False,
+        numpy=(meant,),
+        method=method,
+    )
+
+
+ROWS: tuple[Row, ...] = (
+    _row("dot", "a:array b:array", sizes.dot, _inner_seconds, method="dot"),
+    _row("vdot", "a:array b:array /", sizes.vdot),
+    _row("inner", "a:array b:array /", sizes.inner, _inner_seconds),
+    _row("outer", "a:array b:array", sizes.outer),
+    _row("kron", "a:array b:array", sizes.kron),
+    _row("tensordot", "a:array b:array axes:int|nested=2", sizes.tensordot, sizes.tensordot_seconds),
+    _row(
+        "einsum",
+        "subscripts:text *operands:array * optimize:bool=False dtype:dtype?=None",
+        _einsum_bound,
+        _einsum_seconds,
+    ),
+    _row(
+        "cross",
+        "a:array b:array axisa:int=-1 axisb:int=-1 axisc:int=-1 axis:axis=None",
+        sizes.cross,
+        function=cross,
+    ),
+    _row(
+        "trace", "a:array offset:int=0 axis1:int=0 axis2:int=1 dtype:dtype?=None", sizes.trace, method="trace"
+    ),
+    _row("diagonal", "a:array offset:int=0 axis1:int=0 axis2:int=1", sizes.diagonal, method="diagonal"),
+)

@@ -1,0 +1,151 @@
+"""Order and selection: sorting, searching, picking by index or condition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fedsock.ops.bounds import WIDE, broadcast, broadcast_of, itemsize_of, like, shape_of, size_of
+from fedsock.ops.registry import Bound, Row, Shapes, Template
+from fedsock.ops.schema import signature
+
+_INDEX = 8
+"""Bytes of an intp."""
+
+_SECONDS_PER_STEP = 5e-9
+"""One element in one of the log2(n) passes of a sort."""
+
+
+def sort_seconds(a: Any, *_: Any, **__: Any) -> float:
+    """Return how many seconds sorting takes: n log n steps.
+
+    Args:
+        a: what is sorted.
+    """
+    count = size_of(a)
+    return 5e-6 + count * count.bit_length() * _SECONDS_PER_STEP
+
+
+def _indices(a: Any, *_: Any, **__: Any) -> Bound:
+    return Bound(shape_of(a), _INDEX)
+
+
+def _complex(a: Any) -> Bound:
+    return Bound(shape_of(a), WIDE)
+
+
+def _lexsort_seconds(keys: Any, axis: Any = -1) -> float:
+    return sum(map(sort_seconds, keys))
+
+
+def _lexsort(keys: Any, axis: Any = -1) -> Bound:
+    return Bound(shape_of(keys)[1:] if isinstance(keys, np.ndarray) else broadcast_of(*keys), _INDEX)
+
+
+def _searchsorted(a: Any, v: Any, *_: Any, **__: Any) -> Bound:
+    return Bound(shape_of(v), _INDEX)
+
+
+def _coordinates(a: Any) -> Bound:
+    """All elements may count, each with an index for every axis."""
+    shape = shape_of(a)
+    return Bound((max(len(shape), 1), math.prod(shape)), _INDEX)
+
+
+def _take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Bound:
+    shape, picked = shape_of(a), shape_of(indices)
+    if isinstance(axis, int) and -len(shape) <= axis < len(shape):
+        axis %= len(shape)
+        return Bound((*shape[:axis], *picked, *shape[axis + 1 :]), itemsize_of(a))
+    return Bound(picked, itemsize_of(a))
+
+
+def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Bound:
+    # The axes but one broadcast against arr's; the one has the indices' length.
+    shape = broadcast(shape_of(arr), shape_of(indices)) if axis is not None else shape_of(indices)
+    return Bound(shape, itemsize_of(arr))
+
+
+def _compress(condition: Any, a: Any, axis: Any = None) -> Bound:
+    return like(a)
+
+
+def _extract(condition: Any, arr: Any) -> Bound:
+    return like(arr)
+
+
+def _choose(a: Any, choices: Any, mode: Any = "raise") -> Bound:
+    parts = [choices] if isinstance(choices, np.ndarray) else choices
+    shapes = [shape_of(part)[1:] if part is choices else shape_of(part) for part in parts]
+    return Bound(broadcast(shape_of(a), *shapes), itemsize_of(*parts))
+
+
+def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Bound:
+    parts = [*choicelist, default]
+    return Bound(broadcast_of(*condlist, *parts), itemsize_of(*parts))
+
+
+# --- results ------------------------------------------------------------------------------------------------
+
+
+def _nonzero_results(args: Sequence[Any], kwargs: Mapping[str, Any], shape_of: Shapes) -> Template:
+    return (None,) * len(shape_of(args[0] if args else kwargs["a"]))
+
+
+# --- rows ---------------------------------------------------------------------------------------------------
+
+
+def _row(
+    name: str,
+    text: str,
+    bound: Callable[..., Bound],
+    cost: Callable[..., float] | None = None,
+    *,
+    results: Any = 1,
+    value_dependent: bool = True,
+    method: str | None = None,
+) -> Row:
+    meant = getattr(np, name)
+    return Row(
+        name=name,
+        function=meant,
+        family="sorting",
+        parameters=signature(text),
+        bound=bound,
+        cost=cost,
+        results=results,
+        value_dependent=value_dependent,
+        numpy=(meant,),
+        method=method,
+    )
+
+
+_SORT = "a:array axis:axis=-1 kind:none|text=None * stable:none|bool=None"
+_PARTITION = "a:array kth:shape axis:axis=-1 kind:text=introselect"
+
+ROWS: tuple[Row, ...] = (
+    _row("sort", _SORT, like, sort_seconds, value_dependent=False),
+    _row("argsort", _SORT, _indices, sort_seconds, value_dependent=False, method="argsort"),
+    _row("sort_complex", "a:array", _complex, sort_seconds, value_dependent=False),
+    _row("partition", _PARTITION, like, sort_seconds, value_dependent=False),
+    _row("argpartition", _PARTITION, _indices, sort_seconds, value_dependent=False, method="argpartition"),
+    _row("lexsort", "keys:arrays axis:int=-1", _lexsort, _lexsort_seconds, value_dependent=False),
+    _row(
+        "searchsorted",
+        "a:array v:array side:text=left sorter:none|array=None",
+        _searchsorted,
+        method="searchsorted",
+    ),
+    _row("nonzero", "a:array", _coordinates, results=_nonzero_results, method="nonzero"),
+    _row("flatnonzero", "a:array", _coordinates),
+    _row("argwhere", "a:array", _coordinates),
+    _row("extract", "condition:array arr:array", _extract),
+    _row("compress", "condition:array a:array axis:axis=None", _compress),
+    _row("take", "a:array indices:array axis:axis=None * mode:text=raise", _take, method="take"),
+    _row("take_along_axis", "arr:array indices:array axis:axis=-1", _take_along_axis),
+    _row("choose", "a:array choices:arrays * mode:text=raise", _choose, method="choose"),
+    _row("select", "condlist:arrays choicelist:arrays default:array=0", _select, value_dependent=False),
+)
