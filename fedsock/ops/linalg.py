@@ -16,7 +16,7 @@ from fedsock.ops import linalg_bounds as sizes
 from fedsock.ops.bounds import like, shape_of
 from fedsock.ops.linalg_bounds import CALL_SECONDS, SECONDS_PER_PRODUCT, matrices
 from fedsock.ops.quiet import quiet_if_complex
-from fedsock.ops.registry import Bound, Row, Shapes, Template, argument
+from fedsock.ops.registry import Bound, Row, Shapes, Template, argument, own
 from fedsock.ops.schema import signature
 
 
@@ -164,7 +164,7 @@ ROWS: tuple[Row, ...] = (
     _row("lstsq", "a:array b:array rcond:real|none=None", sizes.lstsq, _solve_cost, results=4),
     _row("matmul", "x1:array x2:array /", sizes.matmul, sizes.matmul_seconds, value_dependent=False),
     _row("matrix_norm", "x:array / * keepdims:bool=False ord:real|text|none=fro", sizes.norm, _cubic(20)),
-    _row("matrix_power", "a:array n:int", sizes.like, _power_cost),
+    _row("matrix_power", "a:array n:int", sizes.like, _power_cost, function=own(np.linalg.matrix_power)),
     _row("matrix_rank", _RANK, sizes.rank, _cubic(20)),
     _row("matrix_transpose", "x:array /", like, value_dependent=False),
     _row("multi_dot", "arrays:arrays", sizes.multi_dot, _multi_dot_cost, value_dependent=False),

@@ -53,8 +53,8 @@ def rows(a: Any, *_: Any, **__: Any) -> Bound:
 
 
 def norm(x: Any, *_: Any, **__: Any) -> Bound:
-    """No more numbers than the argument has, and one at least."""
-    return Bound((max(math.prod(shape_of(x)), 1),), WIDE)
+    """No more numbers than the argument has; the norm of nothing is one as well."""
+    return Bound(tuple(max(size, 1) for size in shape_of(x)), WIDE)
 
 
 def eigen(a: Any, *_: Any, **__: Any) -> Bound:
@@ -212,5 +212,4 @@ def multi_dot(arrays: Any) -> Bound:
     """The rows of the first by the columns of the last, or the largest product on the way."""
     shapes = [shape_of(array) for array in arrays]
     sizes = [shape[0] for shape in shapes if shape] + [shape[-1] for shape in shapes[-1:] if shape]
-    largest = sorted(sizes)[-2:] or [1]
-    return Bound(tuple(largest), WIDE)
+    return Bound(tuple(max(size, 1) for size in sorted(sizes)[-2:]), WIDE)

@@ -83,6 +83,31 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     return np.cross(a, b, axisa, axisb, axisc, axis)
 
 
+def einsum(subscripts: str, *operands: Any, optimize: bool = False, dtype: Any = None) -> Any:
+    """Return numpy's einsum.
+
+    Args:
+        subscripts: what is multiplied and summed, as text.
+        operands: the arrays, one a term.
+        optimize: whether to look for a cheaper order.
+        dtype: what to compute in, or None.
+
+    Raises:
+        ValueError: malformed subscripts, or sizes that differ.
+        TypeError: dtype would lose something.
+    """
+    for term, operand in zip(
+        subscripts.replace(" ", "").partition("->")[0].split(","), operands, strict=False
+    ):
+        head, _, tail = term.partition("...")
+        shape = shape_of(operand)
+        pairs = {*zip(head, shape, strict=False), *zip(reversed(tail), reversed(shape), strict=False)}
+        if len(pairs) > len({label for label, _ in pairs}):
+            # numpy lets "ii->i" of a (0, 1) array through, and reads memory that isn't the array's.
+            raise ValueError(f"the axes of a label that occurs twice in {term!r} differ in size: {shape}")
+    return np.einsum(subscripts, *operands, optimize=optimize, dtype=dtype)
+
+
 def _row(
     name: str,
     text: str,
@@ -118,6 +143,7 @@ ROWS: tuple[Row, ...] = (
         "subscripts:text *operands:array * optimize:bool=False dtype:dtype?=None",
         _einsum_bound,
         _einsum_seconds,
+        function=einsum,
     ),
     _row(
         "cross",
@@ -126,7 +152,11 @@ ROWS: tuple[Row, ...] = (
         function=cross,
     ),
     _row(
-        "trace", "a:array offset:int=0 axis1:int=0 axis2:int=1 dtype:dtype?=None", sizes.trace, method="trace"
+        "trace",
+        "a:array offset:int=0 axis1:int=0 axis2:int=1 dtype:dtype?=None",
+        sizes.trace,
+        function=quiet_if_complex(np.trace),
+        method="trace",
     ),
     _row("diagonal", "a:array offset:int=0 axis1:int=0 axis2:int=1", sizes.diagonal, method="diagonal"),
 )

@@ -90,7 +90,7 @@ def unlike_values(result: Any) -> bool:
 
 
 def agree(row: Row, *args: Any, oracle: Any = None, **options: Any) -> Any:
-    """Assert that an op gives what numpy gives, or raises what numpy raises; return the result or the error."""
+    """Assert that an op gives what numpy gives, or raises what it raises; return the result or the error."""
     oracle = oracle or row.numpy[0]
     failure: Exception | None = None
     with warnings.catch_warnings():

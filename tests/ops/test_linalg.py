@@ -7,19 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fedsock.errors import OpTypeError
 from fedsock.ops.linalg import ROWS
 from fedsock.ops.registry import check, depends_on_values
+from tests.ops.harness import few
 from tests.ops.oracle import EVERY, NUMBERS, agree, arrays
 
 TABLE = {row.name.removeprefix("linalg."): row for row in ROWS}
 SQUARES = st.tuples(st.integers(0, 3)).map(lambda n: n * 2) | st.just((2, 3, 3)) | st.just((0, 2, 2))
-
-few = settings(max_examples=30, deadline=None)
 
 
 def matrices(dtypes: Any = NUMBERS) -> st.SearchStrategy[Any]:
