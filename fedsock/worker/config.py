@@ -1,0 +1,330 @@
+"""A worker's configuration: a TOML file of its owner, options of the command line merged over it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from fedsock.errors import ConfigError
+from fedsock.worker.complaints import suggestion
+from fedsock.worker.datasets import NAME, NAME_RULE
+from fedsock.worker.settings import Settings, read_settings
+
+DEFAULT_HUB = "ws://127.0.0.1:8765"
+"""Where a hub on this machine listens unless told otherwise."""
+
+LARGEST = 2**53 - 1
+"""The largest number that every JSON reader takes exactly."""
+
+_WORKER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+_WORKER_NAME_RULE = "1 to 63 of a-z 0-9 _ . -, the first a letter or digit"
+_TAG = re.compile(r"#\S{1,99}")
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a worker spends.
+
+    Attributes:
+        quota_bytes: bytes that one session's objects may take; default 4 GiB.
+        quota_objects: objects that one session may have; default 1,000,000.
+        threads: large ops that run at the same time; default: one a core.
+    """
+
+    quota_bytes: int = 4 * 2**30
+    quota_objects: int = 1_000_000
+    threads: int = field(default_factory=_cores)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyConfig:
+    """What may leave.
+
+    Attributes:
+        export: "deny": neither private data nor what derives from it.
+    """
+
+    export: Literal["deny"] = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetConfig:
+    """One data set that the owner offers.
+
+    Attributes:
+        name: what it is called; a file of several arrays gives ``name/key`` for each.
+        file: where it is.
+        only: keys of an .npz file or columns of a table to take; all if empty.
+        tags: words it can be searched by, each beginning with "#".
+        description: the owner's words.
+        private: neither it nor what derives from it leaves, unless the policy says so.
+        where: the place in the configuration, for complaints.
+    """
+
+    name: str
+    file: Path
+    only: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    description: str = ""
+    private: bool = True
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """All that a worker's owner says.
+
+    Attributes:
+        name: the worker's name.
+        hub: URL of its hub, ws:// or wss://.
+        token_file: the file that holds its token; None: no token.
+        state: the folder of what it must remember; None: the default, see ``state_folder``.
+        limits: what it spends.
+        datasets: what it offers, by name; read-only.
+        policy: what may leave.
+        folder: where the default state folder belongs: the TOML file's, or the current one.
+    """
+
+    name: str
+    hub: str = DEFAULT_HUB
+    token_file: Path | None = None
+    state: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+    datasets: Mapping[str, DatasetConfig] = field(default_factory=lambda: MappingProxyType({}))
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    folder: Path = Path()
+
+    @property
+    def state_folder(self) -> Path:
+        """Where the worker keeps what it must remember; made by who needs it first, not here."""
+        return self.folder / f"{self.name}.state" if self.state is None else self.state
+
+
+def load(path: str | os.PathLike[str]) -> WorkerConfig:
+    """Return the configuration in a TOML file; paths in it are relative to its folder.
+
+    Args:
+        path: the file, such as ``workers/bob.toml``.
+
+    Raises:
+        ConfigError: no such file, malformed TOML, an unknown key, a wrong type or value, or a file it names that
+            isn't there; names the file, the key's dotted path and what is allowed.
+    """
+    settings = read_settings(Path(path))
+    name = settings.text("name")
+    if name is None:
+        raise settings.complaint("name", f"is missing; a worker's name is {_WORKER_NAME_RULE}")
+    state = settings.text("state", limit=4_096)
+    config = WorkerConfig(
+        name=_checked(settings, "name", _worker_name(name), name),
+        hub=_checked(settings, "hub", _hub_url(hub := settings.text("hub", DEFAULT_HUB)), hub),
+        token_file=settings.file("token_file"),
+        state=None if state is None else settings.source.parent / state,
+        limits=_limits(settings.table("limits")),
+        datasets=_datasets(settings.table("datasets")),
+        policy=_policy(settings.table("policy")),
+        folder=settings.source.parent,
+    )
+    settings.finish()
+    return config
+
+
+def from_options(
+    *,
+    config: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    hub: str | None = None,
+    token_file: str | os.PathLike[str] | None = None,
+    state: str | os.PathLike[str] | None = None,
+    data: Iterable[str] = (),
+    public: Iterable[str] = (),
+) -> WorkerConfig:
+    """Return the configuration that the command line's options make.
+
+    Args:
+        config: the TOML file; None: none, then ``name`` must be given.
+        name: see ``merge``, as are the others.
+        hub: URL.
+        token_file: path.
+        state: path of a folder.
+        data: ``NAME=FILE`` each.
+        public: ``NAME=FILE`` each.
+
+    Raises:
+        ConfigError: as ``load`` and ``merge``.
+    """
+    if config is None and name is None:
+        raise ConfigError("a worker needs a name: give --name NAME, or --config FILE with a name in it")
+    base = WorkerConfig(name=name or "") if config is None else load(config)
+    return merge(base, name=name, hub=hub, token_file=token_file, state=state, data=data, public=public)
+
+
+def merge(
+    config: WorkerConfig,
+    *,
+    name: str | None = None,
+    hub: str | None = None,
+    token_file: str | os.PathLike[str] | None = None,
+    state: str | os.PathLike[str] | None = None,
+    data: Iterable[str] = (),
+    public: Iterable[str] = (),
+) -> WorkerConfig:
+    """Return a configuration with options merged over it; None leaves what it says.
+
+    Relative paths are relative to the current folder, as the shell means them.
+
+    Args:
+        config: the configuration below.
+        name: the worker's name.
+        hub: URL.
+        token_file: path.
+        state: path of a folder.
+        data: private data sets, ``NAME=FILE`` each; a configured one of the same name gives way whole.
+        public: the same, published.
+
+    Raises:
+        ConfigError: an option is wrong; names it and what is allowed.
+    """
+    changes: dict[str, Any] = {}
+    if name is not None:
+        changes["name"] = _option("--name", name, _worker_name(name))
+    if hub is not None:
+        changes["hub"] = _option("--hub", hub, _hub_url(hub))
+    if token_file is not None:
+        changes["token_file"] = _existing("--token-file", token_file)
+    if state is not None:
+        changes["state"] = Path(state)
+    given: dict[str, DatasetConfig] = {}
+    for option, texts, private in (("--data", data, True), ("--public", public, False)):
+        for text in texts:
+            wanted = _dataset_option(option, text, private)
+            if wanted.name in given:
+                raise ConfigError(f"{option} {text}: a data set {wanted.name!r} was given already")
+            given[wanted.name] = wanted
+    changes["datasets"] = MappingProxyType({**config.datasets, **given})
+    return replace(config, **changes)
+
+
+def read_token(config: WorkerConfig) -> str | None:
+    """Return the token in the configuration's token file, or None without one.
+
+    Raises:
+        ConfigError: the file can't be read, or isn't one line of printable text.
+    """
+    if config.token_file is None:
+        return None
+    try:
+        token = config.token_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{config.token_file}: the token can't be read: {error}") from error
+    if not token.isprintable() or not token or " " in token:
+        raise ConfigError(f"{config.token_file}: expected one line that holds the token and nothing else")
+    return token
+
+
+def _limits(settings: Settings) -> Limits:
+    default = Limits()
+    limits = Limits(
+        quota_bytes=settings.integer("quota_bytes", default.quota_bytes, low=1, high=LARGEST),
+        quota_objects=settings.integer("quota_objects", default.quota_objects, low=1, high=LARGEST),
+        threads=settings.integer("threads", default.threads, low=1, high=1_024),
+    )
+    settings.finish()
+    return limits
+
+
+def _policy(settings: Settings) -> PolicyConfig:
+    export = settings.text("export", "deny")
+    if export != "deny":
+        raise settings.complaint("export", f"unknown rule {export!r}{suggestion(export, ('deny',))}")
+    settings.finish()
+    return PolicyConfig()
+
+
+def _datasets(settings: Settings) -> Mapping[str, DatasetConfig]:
+    return MappingProxyType(
+        {name: _dataset(name, settings, table) for name, table in settings.tables().items()}
+    )
+
+
+def _dataset(name: str, parent: Settings, settings: Settings) -> DatasetConfig:
+    if not NAME.fullmatch(name):
+        raise parent.complaint(name, f"can't name a data set; a name is {NAME_RULE}")
+    file = settings.file("file")
+    if file is None:
+        raise settings.complaint("file", "is missing; a data set needs the path of its file")
+    for tag in (tags := settings.texts("tags")):
+        if not _TAG.fullmatch(tag) or not tag.isprintable():
+            raise settings.complaint(
+                "tags", f'{tag!r}: a tag is "#" and 1 to 99 characters, none of them blank'
+            )
+    config = DatasetConfig(
+        name=name,
+        file=file,
+        only=settings.texts("only"),
+        tags=tags,
+        description=settings.text("description", ""),
+        private=settings.flag("private", True),
+        where=f"{settings.source}: {settings.path}",
+    )
+    settings.finish()
+    return config
+
+
+def _dataset_option(option: str, text: str, private: bool) -> DatasetConfig:
+    name, equals, file = text.partition("=")
+    if not equals or not file:
+        raise ConfigError(f"{option} {text}: expected NAME=FILE, such as {option} x=x.npy")
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"{option} {text}: {name!r} can't name a data set; a name is {NAME_RULE}")
+    path = _existing(f"{option} {name}", file)
+    return DatasetConfig(name=name, file=path, private=private, where=f"{option} {name}")
+
+
+def _existing(option: str, file: str | os.PathLike[str]) -> Path:
+    path = Path(file)
+    if "\0" in str(path) or not path.is_file():
+        raise ConfigError(f"{option}: there is no such file: {str(path)!r}")
+    return path
+
+
+def _option(option: str, value: str, wrong: str | None) -> str:
+    if wrong:
+        raise ConfigError(f"{option} {value}: {wrong}")
+    return value
+
+
+def _checked(settings: Settings, key: str, wrong: str | None, value: str) -> str:
+    if wrong:
+        raise settings.complaint(key, f"{value!r}: {wrong}")
+    return value
+
+
+def _worker_name(name: str) -> str | None:
+    """Return what is wrong with a worker's name."""
+    return None if _WORKER_NAME.fullmatch(name) else f"can't name a worker; a name is {_WORKER_NAME_RULE}"
+
+
+def _hub_url(url: str) -> str | None:
+    """Return what is wrong with a hub's URL."""
+    example = f"a hub's URL is like {DEFAULT_HUB} or wss://hub.example.org"
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # raises on a port that is no number from 0 to 65535
+    except ValueError as error:
+        return f"not a URL ({error}); {example}"
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        return f"not a WebSocket URL; {example}"
+    if "@" in parts.netloc or parts.fragment or not url.isprintable() or " " in url:
+        return f"takes no user, password, fragment or blanks; {example}"
+    return None

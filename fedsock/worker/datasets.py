@@ -1,0 +1,204 @@
+"""An owner's data sets: named, checked, read-only arrays, from files or from a mapping.
+
+This module opens no file itself: readers are passed in (``fedsock.worker.readers`` has them all), so that a
+virtual worker doesn't import what only files need.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from fedsock.errors import ConfigError, UnsupportedValue
+from fedsock.policy.facts import OPEN, Facts
+from fedsock.protocol.arrays import dtype_name
+from fedsock.typing import Array
+
+if TYPE_CHECKING:
+    from fedsock.worker.config import DatasetConfig, WorkerConfig
+
+NAME_LENGTH = 200
+"""The longest name, ``name/key`` included, that a message can refer to."""
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,199}")
+"""What a data set may be called."""
+
+NAME_RULE = "1 to 200 letters, digits and _ . / -, the first a letter, a digit or _"
+"""The same in words."""
+
+Reader: TypeAlias = Callable[[Path, tuple[str, ...]], Mapping[str, Array]]
+"""Reads a file: (path, keys to take, all if none) -> arrays by key.
+
+The key of a file that is one array is "". Raises ConfigError, naming the file and the key or column.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dataset:
+    """One array that its owner offers.
+
+    Attributes:
+        name: ``name``, or ``name/key`` for one array of several.
+        array: any shape; C-ordered, native byte order, read-only.
+        private: neither it nor what derives from it leaves, unless the policy says so.
+        tags: words it can be searched by, each beginning with "#".
+        description: the owner's words.
+        source: the file it came from; "" for none.
+    """
+
+    name: str
+    array: Array
+    private: bool = True
+    tags: tuple[str, ...] = ()
+    description: str = ""
+    source: str = ""
+
+    @property
+    def facts(self) -> Facts:
+        """Where the array came from: itself when it is private, nothing worth telling otherwise."""
+        return Facts(frozenset((self.name,))) if self.private else OPEN
+
+
+def load_datasets(config: WorkerConfig, readers: Mapping[str, Reader]) -> dict[str, Dataset]:
+    """Return the data sets that a configuration names, read from their files.
+
+    Args:
+        config: names files and says what is private.
+        readers: by file suffix in lower case, such as ``fedsock.worker.readers.READERS``.
+
+    Raises:
+        ConfigError: a file of an unknown kind, one that can't be read, or an array that can't be held; names
+            the file, the key or column, and where the configuration names it.
+    """
+    datasets: dict[str, Dataset] = {}
+    for wanted in config.datasets.values():
+        try:
+            for dataset in _read(wanted, readers):
+                _add(datasets, dataset)
+        except ConfigError as error:
+            raise ConfigError(f"{wanted.where}: {error}") from error
+    return datasets
+
+
+def datasets_from_mapping(data: Mapping[str, Any], private: bool = True) -> dict[str, Dataset]:
+    """Return the data sets of a virtual worker: copies of arrays, by name.
+
+    Args:
+        data: name -> array or what numpy makes one from; a mapping in it gives ``name/key`` for each key.
+        private: whether they are; all alike.
+
+    Raises:
+        ConfigError: a wrong name, or a value that is no array of a dtype that can be held; names it.
+    """
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"data: expected a mapping of names to arrays, not {type(data).__name__}")
+    datasets: dict[str, Dataset] = {}
+    for name, value in data.items():
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise ConfigError(f"data: {name!r} can't name a data set; a name is {NAME_RULE}")
+        for full_name, leaf in _leaves(name, value):
+            where = f"data[{full_name!r}]"
+            _add(
+                datasets, Dataset(name=full_name, array=hold(_as_array(leaf, where), where), private=private)
+            )
+    return datasets
+
+
+def hold(array: Array, where: str) -> Array:
+    """Return an array as a worker holds it: C-ordered, native byte order, read-only for good.
+
+    Args:
+        array: any shape; it must be the caller's to give away, and isn't copied where it is right already.
+        where: what to call it in an error.
+
+    Raises:
+        ConfigError: a dtype that can't be held, or text that isn't Unicode.
+    """
+    try:
+        dtype_name(array.dtype)
+    except UnsupportedValue as error:
+        hint = "save it as numbers, fixed-width text, datetime64 or timedelta64"
+        raise ConfigError(f"{where}: can't hold {_described(array.dtype)}; {hint}") from error
+    held = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+    if held.dtype.kind == "U" and not _is_unicode(held):
+        raise ConfigError(
+            f"{where}: holds text that isn't Unicode (lone surrogates or numbers beyond U+10FFFF)"
+        )
+    held.flags.writeable = False
+    # A view of read-only memory can't be made writeable again, as the array that owns the memory could.
+    return held.view()
+
+
+def _described(dtype: np.dtype[Any]) -> str:
+    if dtype.names is not None:
+        return f"a structured dtype with fields {', '.join(dtype.names)}"
+    return "Python objects (dtype object)" if dtype.hasobject else f"dtype {dtype}"
+
+
+def _is_unicode(array: Array) -> bool:
+    if array.size == 0 or array.dtype.itemsize == 0:
+        return True
+    points = array.reshape(-1).view(np.uint32)
+    return not bool(np.any((points > 0x10FFFF) | ((points >= 0xD800) & (points <= 0xDFFF))))
+
+
+def _read(wanted: DatasetConfig, readers: Mapping[str, Reader]) -> Iterator[Dataset]:
+    reader = readers.get(wanted.file.suffix.lower())
+    if reader is None:
+        kinds = ", ".join(sorted(readers))
+        raise ConfigError(f"{wanted.file}: unknown kind of file {wanted.file.suffix!r}; allowed are {kinds}")
+    for key, array in reader(wanted.file, wanted.only).items():
+        where = f"{wanted.file}: {key!r}" if key else str(wanted.file)
+        yield Dataset(
+            name=_joined(wanted.name, key, where) if key else wanted.name,
+            array=hold(array, where),
+            private=wanted.private,
+            tags=wanted.tags,
+            description=wanted.description,
+            source=str(wanted.file),
+        )
+
+
+def _joined(name: str, key: str, where: str) -> str:
+    """Return ``name/key``: keys come from files, so any printable text will do."""
+    full = f"{name}/{key}"
+    if not key.isprintable() or key != key.strip() or not key:
+        raise ConfigError(
+            f"{where}: {key!r} can't name an array: it is empty, starts or ends blank, or isn't printable"
+        )
+    if len(full) > NAME_LENGTH:
+        raise ConfigError(
+            f"{where}: the name {full!r} has {len(full)} characters; at most {NAME_LENGTH} are allowed"
+        )
+    return full
+
+
+def _add(datasets: dict[str, Dataset], dataset: Dataset) -> None:
+    if dataset.name in datasets:
+        raise ConfigError(f"two data sets are called {dataset.name!r}; rename one")
+    datasets[dataset.name] = dataset
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield (full name, leaf) of a nested mapping, depth first."""
+    if not isinstance(value, Mapping):
+        yield name, value
+        return
+    for key, inner in value.items():
+        if not isinstance(key, str):
+            raise ConfigError(f"data[{name!r}]: key {key!r} is no str")
+        yield from _leaves(_joined(name, key, f"data[{name!r}]"), inner)
+
+
+def _as_array(value: Any, where: str) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        raise ConfigError(f"{where}: a masked array would lose its mask; fill it first, with .filled(…)")
+    try:
+        return np.array(value, copy=True, order="C")
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ConfigError(f"{where}: not an array ({error})") from error
