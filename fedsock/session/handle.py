@@ -1,0 +1,239 @@
+"""WorkerHandle: a worker by its name, over all its lives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fedsock.errors import UnsupportedValue, WorkerLost
+from fedsock.protocol import messages
+from fedsock.session import display
+from fedsock.session.namespace import RemoteNumpy
+from fedsock.session.pointer import NestedPointer, Pointer, pointer_of
+from fedsock.session.records import RELEASED, Record, meta_from_wire
+from fedsock.session.requests import ask
+
+if TYPE_CHECKING:
+    from fedsock.session.session import Session
+    from fedsock.session.station import Station
+
+MAX_TAGS = 100
+MAX_TAG_CHARS = 200
+MAX_DESCRIPTION_CHARS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What a worker tells of one object of this session.
+
+    Attributes:
+        id: the object's, equal to the pointer's ``id_at_location``.
+        shape: sizes; None for what is no array, or withheld.
+        dtype: None likewise.
+        nbytes: bytes held; None when withheld.
+        tags: words it can be searched by.
+        description: free words.
+        kind: "array", "scalar", or the name of a Python type.
+    """
+
+    id: int | str
+    shape: tuple[int, ...] | None
+    dtype: np.dtype[Any] | None
+    nbytes: int | None
+    tags: tuple[str, ...]
+    description: str
+    kind: str
+
+
+class Stats(dict[str, int]):
+    """A worker's counters, by key or attribute: ``stats.ops_run``, ``stats["objects"]``."""
+
+    def __getattr__(self, name: str) -> int:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"no counter {name}; there are {', '.join(self)}") from None
+
+
+class Datasets(Mapping[str, Pointer]):
+    """A worker's data sets by name; follows the worker over its lives."""
+
+    def __init__(self, handle: WorkerHandle) -> None:
+        self._handle = handle
+
+    def __getitem__(self, name: str) -> Pointer:
+        found: Pointer = self._handle.station.datasets[name]
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._handle.station.datasets)
+
+    def __len__(self) -> int:
+        return len(self._handle.station.datasets)
+
+    def __repr__(self) -> str:
+        return f"<data sets of {self._handle.name}: {', '.join(self) or 'none'}>"
+
+
+class WorkerHandle:
+    """A worker by its name; survives the worker's restarts.
+
+    Attributes:
+        name: the worker's.
+        datasets: the owner's data sets: name -> Pointer.
+        np: numpy's functions there.
+    """
+
+    __slots__ = ("__weakref__", "_session", "_station", "datasets", "name", "np")
+
+    def __init__(self, session: Session, station: Station) -> None:
+        self._session = session
+        self._station = station
+        self.name = station.name
+        self.datasets: Mapping[str, Pointer] = Datasets(self)
+        self.np = RemoteNumpy(self)
+
+    @property
+    def station(self) -> Station:
+        """The worker's present life, or its last."""
+        return self._station
+
+    def follow(self, station: Station) -> None:
+        """The worker has a new life."""
+        self._station = station
+
+    def send(self, value: Any, tags: Iterable[str] = (), description: str = "", copy: bool = True) -> Pointer:
+        """Return a pointer to a value that goes to the worker; at once.
+
+        Args:
+            value: a number, str, None, array, numpy scalar, or a tree of them; or a pointer, for one to it.
+            tags: words to search it by.
+            description: free words.
+            copy: False lends a large array, which must not change until it is sent.
+
+        Raises:
+            UnsupportedValue, ValueTooLarge: it can't travel.
+            BacklogFull: too much waits to be sent.
+        """
+        if isinstance(value, Pointer):
+            return value.send(self)
+        return self.keep(value, tags, description, copy=copy)
+
+    def keep(
+        self, value: Any, tags: Iterable[str], description: str, *, copy: bool, counted: bool = False
+    ) -> Pointer:
+        """Send a value; see ``send``. ``counted``: large arrays are copies already."""
+        words = _words(tags)
+        if not isinstance(description, str) or len(description) > MAX_DESCRIPTION_CHARS:
+            raise UnsupportedValue(f"a description is a text of at most {MAX_DESCRIPTION_CHARS} characters")
+        return pointer_of(self._station.put(value, words, description, copy=copy, counted=counted))
+
+    async def ping(self) -> float:
+        """Return the seconds that a question and its answer take; cancelling ends the wait only.
+
+        Raises:
+            WorkerLost: there is no answer.
+        """
+        start = time.perf_counter()
+        await ask(self._station, "ping")
+        return time.perf_counter() - start
+
+    async def stats(self) -> Stats:
+        """Return the worker's counters: ops_run, objects, bytes, …; cancelling ends the wait only.
+
+        Raises:
+            WorkerLost: there is no answer.
+        """
+        return Stats((await ask(self._station, "stats")).stats)
+
+    async def objects(self) -> list[ObjectInfo]:
+        """Return what the worker holds for this session; cancelling ends the wait only.
+
+        Raises:
+            WorkerLost: there is no answer.
+        """
+        self._station.release()  # what was dropped so far shall not be listed
+        return [_info(one) for one in (await ask(self._station, "objects")).records]
+
+    async def search(self, *tags: str) -> list[Pointer]:
+        """Return the owner's and this session's values that have all the tags; cancelling ends the wait only.
+
+        Raises:
+            WorkerLost: there is no answer.
+        """
+        station = self._station
+        words = _words(tags)
+        answer = await ask(station, "search", words)
+        found: dict[int, Pointer] = {}
+        for one in answer.records:
+            pointer = station.datasets.get(one.id) if isinstance(one.id, str) else _held(station, one.id)
+            if pointer is not None:
+                found[id(pointer)] = pointer
+        # A tag stays with a pointer over assignments, of which the worker knows the values only.
+        for record in station.live():
+            if words and record.more is not None and set(words) <= set(record.more.tags):
+                pointer = _held_record(record)
+                if pointer is not None:
+                    found[id(pointer)] = pointer
+        return list(found.values())
+
+    async def clear(self) -> None:
+        """Free all that the worker holds for this session; cancelling ends the wait only.
+
+        Raises:
+            WorkerLost: there is no answer.
+        """
+        station = self._station
+        for record in station.live():
+            if isinstance(record.id, int):
+                record.station = RELEASED
+        await ask(station, "clear")
+
+    def __repr__(self) -> str:
+        return f"<WorkerHandle {self.name}, {self._state()}, data sets: {', '.join(self.datasets) or 'none'}>"
+
+    def _state(self) -> str:
+        return "present" if self.name in self._session.workers else "away"
+
+    def _repr_html_(self) -> str:
+        rows = [("state", self._state()), ("epoch", self._station.epoch)]
+        rows += [(name, display.kind(pointer._record)) for name, pointer in self.datasets.items()]
+        return display.table(f"Worker {self.name}", rows)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise WorkerLost("a handle belongs to its session; give the worker's name instead")
+
+
+def _words(tags: Iterable[str]) -> tuple[str, ...]:
+    words = (tags,) if isinstance(tags, str) else tuple(tags)
+    if len(words) > MAX_TAGS or not all(
+        isinstance(word, str) and len(word) <= MAX_TAG_CHARS for word in words
+    ):
+        raise UnsupportedValue(f"tags are at most {MAX_TAGS} texts of at most {MAX_TAG_CHARS} characters")
+    return words
+
+
+def _info(one: messages.Described) -> ObjectInfo:
+    meta = meta_from_wire(one.kind, one.shape, one.dtype, False)
+    return ObjectInfo(one.id, meta.shape, meta.dtype, one.nbytes, tuple(one.tags), one.description, one.kind)
+
+
+def _held(station: Station, number: int) -> Pointer | None:
+    reference = station.table.get(number)
+    record = reference() if reference is not None else None
+    return None if record is None else _held_record(record)
+
+
+def _held_record(record: Record) -> Pointer | None:
+    """Return the Pointer of a record unless nobody has one any more, or it was released."""
+    more = record.more
+    pointer = more.pointer() if more is not None and more.pointer is not None else None
+    usable = record.station is record.home or isinstance(pointer, NestedPointer)
+    return pointer if pointer is not None and pointer._record is record and usable else None

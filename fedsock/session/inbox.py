@@ -1,0 +1,181 @@
+"""What one life of a worker says: results, failures, values, answers."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fedsock import errors
+from fedsock.errors import BadMessage, FedsockError
+from fedsock.protocol import messages, values
+from fedsock.protocol.arrays import Incoming
+from fedsock.session.records import FAILED, Record, meta_from_wire
+from fedsock.session.requests import Fetch
+from fedsock.session.station import Station
+
+if TYPE_CHECKING:
+    from fedsock.session.session import Session
+
+KNOWN_FAILURES = 1000
+"""First failures whose exceptions are kept: all that depends on one shows the same object as its cause."""
+
+
+class Inbox:
+    """Takes the messages and chunks of one station."""
+
+    def __init__(self, session: Session, station: Station) -> None:
+        self._session = session
+        self._station = station
+        self._incoming: dict[int, tuple[Incoming, Fetch]] = {}
+        self._announced = 0
+        self._known: OrderedDict[int, FedsockError] = OrderedDict()
+        self._take: dict[type, Callable[[Any], None]] = {
+            messages.Done: self._done,
+            messages.Error: self._error,
+            messages.Value: self._value,
+            messages.Answer: self._answer,
+            messages.Offer: self._offer,
+            messages.Stop: self._stop,
+        }
+
+    def batch(self, body: memoryview) -> None:
+        """Take the body of a frame.
+
+        Raises:
+            BadMessage: it breaks the protocol.
+        """
+        take = self._take
+        for message in messages.to_session(body):
+            take[type(message)](message)
+
+    def chunk(self, stream: int, at: int, data: memoryview) -> None:
+        """Take the next bytes of a stream; those of a stopped one are dropped.
+
+        Raises:
+            BadMessage: they don't fit, or were never announced.
+        """
+        found = self._incoming.get(stream)
+        if found is None:
+            if stream > self._announced:
+                raise BadMessage("a chunk of a stream that no value announced")
+            return
+        incoming, fetch = found
+        incoming.write(at, data)
+        if incoming.complete:
+            del self._incoming[stream]
+            fetch.streams.pop(stream, None)
+            if not fetch.streams:
+                self._station.requests.pop(fetch.number, None)
+                fetch.answer(fetch.value)
+
+    def drop(self, stream: int) -> None:
+        """Nobody needs a stream any more."""
+        self._incoming.pop(stream, None)
+
+    # --- messages -------------------------------------------------------------------------------------------
+
+    def _done(self, message: messages.Done) -> None:
+        table = self._station.table
+        meta = meta_from_wire(message.kind, message.shape, message.dtype, message.withheld)
+        for number in range(message.id, message.id + message.n):
+            reference = table.get(number)
+            if reference is not None:
+                record = reference()
+                if record is not None:
+                    record.succeed(meta)
+            elif message.n == 1:
+                request = self._station.requests.pop(number, None)
+                if request is not None:
+                    request.answer(message)
+
+    def _error(self, message: messages.Error) -> None:
+        request = self._station.requests.pop(message.id, None)
+        error = self._exception(message)
+        if request is not None:
+            request.fail(error)
+            return
+        for number in range(message.id, message.id + message.n):
+            reference = self._station.table.get(number)
+            record = reference() if reference is not None else None
+            if record is not None:
+                self._fail(record, error)
+            self._remember(number, error)
+
+    def _fail(self, record: Record, error: FedsockError) -> None:
+        failures = self._session.failures
+        if record.fail(error) and not (failures and failures[-1] is error):
+            failures.append(error)
+
+    def _exception(self, message: messages.Error) -> FedsockError:
+        error = self._built(message.code, message.message, message.op, message.object or message.id)
+        if message.cause is not None:
+            cause = message.cause
+            error.__cause__ = self._first(cause.id) or self._built(
+                cause.code, cause.message, cause.op, cause.id
+            )
+            self._remember(cause.id, error.__cause__)
+        return error
+
+    def _built(self, code: str, text: str, op: str | None, object_id: int | str) -> FedsockError:
+        name = self._station.name
+        where = f"op {op} at {name}" if op else f"at {name}"
+        return errors.from_wire(code, f"{text} ({where})", op=op, object_id=object_id, worker=name)
+
+    def _first(self, number: int) -> FedsockError | None:
+        reference = self._station.table.get(number)
+        record = reference() if reference is not None else None
+        if record is not None and record.state == FAILED:
+            return record.failure
+        return self._known.get(number)
+
+    def _remember(self, number: int, error: BaseException) -> None:
+        if isinstance(error, FedsockError):
+            self._known[number] = error
+            if len(self._known) > KNOWN_FAILURES:
+                self._known.popitem(last=False)
+
+    def _value(self, message: messages.Value) -> None:
+        fetch = self._station.requests.pop(message.id, None)
+        wanted = isinstance(fetch, Fetch) and not fetch.future.done()
+        opened: dict[int, Incoming] = {}
+
+        def announced(dtype: np.dtype[Any], shape: tuple[int, ...], nbytes: int, stream: int) -> Any:
+            if stream <= self._announced:
+                raise BadMessage("a stream announced twice, or out of turn")
+            self._announced = stream
+            if not wanted:
+                opened[stream] = Incoming(np.dtype(np.bool_), (0,))
+                return None
+            opened[stream] = Incoming(dtype, shape)
+            return opened[stream].array
+
+        value = values.from_json(message.value, None, announced)
+        if not isinstance(fetch, Fetch) or not wanted:
+            for stream in opened:
+                self._station.send(messages.encode(messages.Stop(stream)))
+            return
+        if isinstance(value, values.RemoteRecord):
+            value = self._session.pointer_at(value)
+        fetch.value = value
+        fetch.streams = opened
+        for stream, incoming in opened.items():
+            self._incoming[stream] = (incoming, fetch)
+        if opened:
+            fetch.number = message.id
+            self._station.requests[message.id] = fetch  # open until the last chunk is here
+        else:
+            fetch.answer(value)
+
+    def _answer(self, message: messages.Answer) -> None:
+        request = self._station.requests.pop(message.id, None)
+        if request is not None:
+            request.answer(message)
+
+    def _offer(self, message: messages.Offer) -> None:
+        self._session.offered(self._station, message.datasets)
+
+    def _stop(self, message: messages.Stop) -> None:
+        self._station.outbox.stop(message.stream)

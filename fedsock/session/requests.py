@@ -1,0 +1,153 @@
+"""Questions that are open at a worker: fetches, asks, and the steps of a transfer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fedsock.errors import FedsockError
+from fedsock.protocol import messages
+from fedsock.protocol.arrays import Incoming
+from fedsock.session.records import Record
+
+if TYPE_CHECKING:
+    from fedsock.session.station import Station
+
+
+class Request:
+    """A question by its id: exactly one of ``answer`` and ``fail`` is called, once."""
+
+    __slots__ = ("ticket",)
+
+    ticket: int
+
+    def answer(self, message: Any) -> None:
+        """Take what the worker answered."""
+        raise NotImplementedError
+
+    def fail(self, error: FedsockError) -> None:
+        """Take why there is no answer."""
+        raise NotImplementedError
+
+
+class Step(Request):
+    """A question whose answer has consequences here, whoever waits."""
+
+    __slots__ = ("_failed", "_then")
+
+    def __init__(self, then: Callable[[Any], None], failed: Callable[[FedsockError], None]) -> None:
+        self._then = then
+        self._failed = failed
+
+    def answer(self, message: Any) -> None:
+        """Go on."""
+        self._then(message)
+
+    def fail(self, error: FedsockError) -> None:
+        """Give up."""
+        self._failed(error)
+
+
+class Question(Request):
+    """A question that somebody awaits."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.future: asyncio.Future[Any] = loop.create_future()
+
+    def answer(self, message: Any) -> None:
+        """Give the answer to who waits."""
+        if not self.future.done():
+            self.future.set_result(message)
+
+    def fail(self, error: FedsockError) -> None:
+        """Give the failure to who waits."""
+        if not self.future.done():
+            # An Exception set on a future that nobody awaits any more would be logged.
+            self.future.set_result(_Failed(error))
+
+
+class _Failed:
+    __slots__ = ("error",)
+
+    def __init__(self, error: FedsockError) -> None:
+        self.error = error
+
+
+class Fetch(Question):
+    """A value on its way home.
+
+    Attributes:
+        number: the request's, once the value was announced.
+        streams: the streams that still fill arrays of it.
+        value: what was announced.
+    """
+
+    __slots__ = ("number", "streams", "value")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.number = 0
+        self.streams: dict[int, Incoming] = {}
+        self.value: Any = None
+
+
+async def fetch(record: Record, timeout: float | None, release: bool) -> Any:
+    """Return a record's value; cancelling, or the timeout, ends this wait only.
+
+    Args:
+        record: whose ``holds`` the caller raised by one.
+        timeout: seconds; None waits as long as it takes.
+        release: free the value at the worker once it is here.
+
+    Raises:
+        TimeoutError: it took longer.
+        RemoteError, WorkerLost, …: why there is no value.
+    """
+    try:
+        if timeout is None:
+            value = await _fetched(record)
+        else:
+            async with asyncio.timeout(timeout):
+                value = await _fetched(record)
+    finally:
+        record.holds -= 1
+    if release:
+        record.free()
+    return value
+
+
+async def _fetched(record: Record) -> Any:
+    station = record.home
+    station.check_loop()
+    station.usable(record)
+    if record.failure is not None:
+        raise record.failure.with_traceback(None)
+    request = Fetch(station.loop)
+    number = station.get(record, request)
+    try:
+        value = await request.future
+    except asyncio.CancelledError:
+        station.abandon(number, request)
+        raise
+    if type(value) is _Failed:
+        # The op's own failure says more than that of the request for its result.
+        raise (record.failure or value.error).with_traceback(None)
+    return value
+
+
+async def ask(station: Station, about: str, tags: tuple[str, ...] = ()) -> messages.Answer:
+    """Return a worker's answer about itself or this session's objects; cancelling ends the wait only.
+
+    Raises:
+        WorkerLost, …: why there is none.
+    """
+    station.check_loop()
+    request = Question(station.loop)
+    station.ask(about, tags, request)
+    answer = await request.future
+    if type(answer) is _Failed:
+        raise answer.error.with_traceback(None)
+    return answer  # type: ignore[no-any-return]
