@@ -1,10 +1,10 @@
-"""Frames: one WebSocket message is a head (a JSON object), a newline, and a body (floor 1, no I/O).
+r"""Frames: one WebSocket message is a head (a JSON object), a newline, and a body (floor 1, no I/O).
 
-    {"to":"bob@3f2a","from":"s-5f1c@91d0","seq":41,"ack":17}\\n[{"t":...},...]                 a batch of messages
-    {"to":"bob@3f2a","from":"s-5f1c@91d0","seq":42,"ack":17,"stream":5,"at":1048576}\\n<bytes>  a chunk of a stream
-    {"to":"bob@3f2a","from":"s-5f1c@91d0","ack":17}\\n                                          an ack alone
-    {"to":"bob@3f2a","from":"s-5f1c@91d0","reset":"bad_message"}\\n                             the end of a link
-    {"t":"hello",...}\\n                                                   between a peer and its hub: no "to"
+- a batch of messages:  ``{"to":"bob@3f2a","from":"s-5f1c@91d0","seq":41,"ack":17}\n[{"t":...},...]``
+- a chunk of a stream:  ``{"to":...,"from":...,"seq":42,"ack":17,"stream":5,"at":1048576}\n<bytes>``
+- an ack alone:         ``{"to":...,"from":...,"ack":17}\n``
+- the end of a link:    ``{"to":...,"from":...,"reset":"bad_message"}\n``
+- a peer and its hub:   ``{"t":"hello",...}\n``, without "to"
 
 Chunks travel as binary WebSocket messages, all other frames as text. In code a frame is always ``bytes``.
 The hub reads heads only, so a head is validated without looking at the body.

@@ -1,0 +1,69 @@
+"""Which frames of the peer a link takes, and when it owes an ack (floor 1, no I/O)."""
+
+from __future__ import annotations
+
+from fedsock.protocol.flow import LEAST_CHUNK
+
+ACK_DELAY = 0.05
+"""Seconds that an ack waits for a frame it can ride on."""
+
+ACK_BYTES = 256 * 1024
+"""Bytes received after which an ack waits no longer."""
+
+ACK_LARGE = 2
+"""Frames of ``LEAST_CHUNK`` or more received after which an ack waits no longer.
+
+Chunks are a quarter of the sender's window, so that it hears of them twice a window and never stands still
+for ``ACK_DELAY``, however small its window is.
+"""
+
+
+class Incoming:
+    """The order of the frames that arrive.
+
+    Attributes:
+        received: the highest number taken; all up to it were, once each.
+        ack_at: when an ack goes out alone, seconds; None while none is owed.
+    """
+
+    __slots__ = ("_bytes", "_gap", "_large", "ack_at", "received")
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.ack_at: float | None = None
+        # Whether the present gap has been answered.
+        self._gap = False
+        # Taken since the last ack.
+        self._bytes = 0
+        self._large = 0
+
+    def take(self, seq: int, size: int, now: float) -> bool:
+        """Return whether a frame is the next one in order; any other one is to be dropped.
+
+        Args:
+            seq: its number.
+            size: bytes of its body.
+            now: seconds.
+        """
+        if seq != self.received + 1:
+            # A frame seen already means that our ack was lost. A gap is answered once, not for each frame
+            # behind it.
+            if seq <= self.received or not self._gap:
+                self.ack_at = now
+            self._gap = self._gap or seq > self.received
+            return False
+        self.received = seq
+        self._gap = False
+        self._bytes += size
+        if size >= LEAST_CHUNK:
+            self._large += 1
+        if self._bytes >= ACK_BYTES or self._large >= ACK_LARGE:
+            self.ack_at = now
+        elif self.ack_at is None:
+            self.ack_at = now + ACK_DELAY
+        return True
+
+    def ack_written(self) -> None:
+        """Note that a new frame told the peer what was received."""
+        self.ack_at = None
+        self._bytes = self._large = 0
