@@ -1,9 +1,9 @@
 """The op table: every operation a worker runs, by exact name (floor 3).
 
-A row of ``TABLE`` holds an op's name, function, arguments, bounds and kind of results; families of rows are modules
-of this package, each with a tuple ``ROWS``. Pointers turn numpy's functions into names with ``call_function`` and its
-kin, the worker runs the functions, plans record the names, ``python -m fedsock.ops`` prints the table. Nothing is
-reached by getattr with a name that came from elsewhere.
+A row of ``TABLE`` holds an op's name, function, arguments, bounds and kind of results; families of rows are
+modules of this package, each with a tuple ``ROWS``. Pointers turn numpy's functions into names with
+``call_function`` and its kin, the worker runs the functions, plans record the names, ``python -m
+fedsock.ops`` prints the table. Nothing is reached by getattr with a name that came from elsewhere.
 
 Imports ``fedsock.errors`` and numpy only: the table knows no pointer, store or policy.
 """

@@ -1,4 +1,4 @@
-"""Ops that make arrays: of constants, of ranges, of other arrays. Nothing is left uninitialised: empty gives zeros."""
+"""Ops that make arrays: of constants, ranges, other arrays. Nothing is uninitialised: empty gives zeros."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from fedsock.ops import bounds
-from fedsock.ops.bounds import WIDE, broadcast_of, itemsize_of, shape_of, size_of
+from fedsock.ops.bounds import WIDE, broadcast_of, count, itemsize_of, shape_of, size_of
 from fedsock.ops.quiet import quiet
 from fedsock.ops.registry import Bound, Row, Shapes, Template, argument
-from fedsock.ops.schema import INT_MAX, signature
+from fedsock.ops.schema import signature
 
 FAMILY = "creation"
 
@@ -31,11 +31,11 @@ def _wide(dtype: Any, least: int = 8) -> int:
     return least if dtype is None else max(dtype.itemsize, 4)
 
 
-def _constant(shape: Any, dtype: Any = None, **_: Any) -> Bound:
+def _constant(shape: Any, dtype: Any = None, order: str = "C") -> Bound:
     return Bound(extent(shape), _wide(dtype))
 
 
-def _full(shape: Any, fill_value: Any, dtype: Any = None, **_: Any) -> Bound:
+def _full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> Bound:
     return Bound(extent(shape), _text_or(dtype, itemsize_of(fill_value)))
 
 
@@ -54,19 +54,34 @@ def _full_like(a: Any, fill_value: Any, dtype: Any = None, *_: Any, shape: Any =
     return _like(a, dtype, shape=shape)
 
 
+def _length(start: Any, stop: Any, step: Any) -> int:
+    """Return how many steps lie between two numbers or dates, and one for rounding."""
+    span = stop - start
+    dates = [part for part in (span, step) if isinstance(part, np.timedelta64)]
+    if dates:
+        # Integers count units of the date they stand beside.
+        span, step = (
+            np.asarray(part).astype(dates[0].dtype)[()] if part not in dates else part
+            for part in (span, step)
+        )
+    if isinstance(span, int) and isinstance(step, int):
+        return max(-(-span // step), 0) + 1
+    whole: int = math.ceil(span / step)
+    return max(whole, 0) + 1
+
+
 def _arange(start_or_stop: Any, stop: Any = None, step: Any = 1, *, dtype: Any = None) -> Bound:
-    start = np.asarray(0 if stop is None else start_or_stop)[()]
-    end = np.asarray(start_or_stop if stop is None else stop)[()]
+    ends = (0, start_or_stop) if stop is None else (start_or_stop, stop)
+    parts = [np.asarray(part)[()] for part in (*ends, step)]
+    # Python's integers don't overflow.
+    exact = [part.item() if part.dtype.kind in "biufc" else part for part in parts]
     try:
         with np.errstate(all="ignore"):
-            span = end - start
-            length = (
-                max(math.ceil(span / (step if isinstance(step, np.timedelta64) else type(span)(step))), 0) + 1
-            )
+            length = _length(*exact)
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
-        # numpy refuses what has no length.
-        length = 0 if np.asarray(step).dtype.kind in "mU" else INT_MAX
-    return Bound((length,), max(8, _wide(dtype), itemsize_of(start, end)))
+        # What has no length is refused by numpy too.
+        length = 0
+    return Bound((length,), max(8, _wide(dtype), itemsize_of(*ends)))
 
 
 def _spaced(start: Any, stop: Any, num: int = 50, *_: Any, **options: Any) -> Bound:
@@ -77,14 +92,15 @@ def _spaced(start: Any, stop: Any, num: int = 50, *_: Any, **options: Any) -> Bo
 def _linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, *_: Any, **__: Any
 ) -> Bound:
-    return Bound((max(num, 0) + retstep, *broadcast_of(start, stop)), WIDE)
+    elements = count(broadcast_of(start, stop))
+    return Bound((max(num, 0) * elements + (max(elements, 1) if retstep else 0),), WIDE)
 
 
 def _linspace_results(args: Sequence[Any], kwargs: Mapping[str, Any], shape_of: Shapes) -> Template:
     return (None, None) if argument(args, kwargs, 4, "retstep", False) is True else None
 
 
-def _eye(N: int, M: Any = None, k: int = 0, dtype: Any = None, **_: Any) -> Bound:  # noqa: N803 (numpy's names)
+def _eye(N: int, M: Any = None, k: int = 0, dtype: Any = None, order: str = "C") -> Bound:
     return Bound(extent((N, N if M is None else M)), _wide(dtype))
 
 
@@ -97,9 +113,9 @@ def _triangle(m: Any, k: int = 0) -> Bound:
     return Bound((*shape, *shape[:1]) if len(shape) == 1 else shape, itemsize_of(m))
 
 
-def _vander(x: Any, N: Any = None, increasing: bool = False) -> Bound:  # noqa: N803 (numpy's names)
+def _vander(x: Any, N: Any = None, increasing: bool = False) -> Bound:
     n = size_of(x)
-    return Bound((n, n if N is None else max(N, 0)), max(8, itemsize_of(x)))
+    return Bound((n, n if N is None else max(N, 0)), WIDE)
 
 
 def _diagonal(v: Any, k: int = 0) -> Bound:
@@ -144,7 +160,7 @@ def _diagonal_results(args: Sequence[Any], kwargs: Mapping[str, Any], shape_of: 
     return (None,) * argument(args, kwargs, 1, "ndim", 2)
 
 
-def _window(M: int, *_: Any) -> Bound:  # noqa: N803 (numpy's name)
+def _window(M: int, *_: Any) -> Bound:
     return Bound(extent(M), 8)
 
 
@@ -204,7 +220,8 @@ ROWS: tuple[Row, ...] = (
     ),
     _row(
         "linspace",
-        "start:array stop:array num:int=50 endpoint:bool=True retstep:bool=False dtype:dtype?=None axis:int=0",
+        "start:array stop:array num:int=50 endpoint:bool=True retstep:bool=False dtype:dtype?=None "
+        "axis:int=0",
         _linspace,
         function=quiet(np.linspace),
         results=_linspace_results,

@@ -1,4 +1,4 @@
-"""Ops that work element by element: every ufunc of numpy and its methods, operators in place, and their kin."""
+"""Ops that work element by element: numpy's ufuncs and their methods, operators in place, and their kin."""
 
 from __future__ import annotations
 
@@ -9,31 +9,35 @@ from typing import Any
 import numpy as np
 
 from fedsock.ops import bounds
-from fedsock.ops.bounds import Bound, broadcast, itemsize_of, product, shape_of
-from fedsock.ops.registry import Row
+from fedsock.ops.bounds import broadcast, itemsize_of, product, reduced, shape_of
+from fedsock.ops.quiet import quiet_if_complex
+from fedsock.ops.registry import Bound, Row, own
 from fedsock.ops.schema import signature
 
 FAMILY = "elementwise"
 
 _UNARY = (
-    "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "bitwise_count", "cbrt", "ceil",
-    "conjugate", "cos", "cosh", "deg2rad", "degrees", "exp", "exp2", "expm1", "fabs", "floor", "frexp", "invert",
-    "isfinite", "isinf", "isnan", "isnat", "log", "log10", "log1p", "log2", "logical_not", "modf", "negative",
-    "positive", "rad2deg", "radians", "reciprocal", "rint", "sign", "signbit", "sin", "sinh", "spacing", "sqrt",
-    "square", "tan", "tanh", "trunc",
+    "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "bitwise_count",
+    "cbrt", "ceil", "conjugate", "cos", "cosh", "deg2rad", "degrees", "exp", "exp2", "expm1",
+    "fabs", "floor", "frexp", "invert", "isfinite", "isinf", "isnan", "isnat", "log", "log10",
+    "log1p", "log2", "logical_not", "modf", "negative", "positive", "rad2deg", "radians",
+    "reciprocal", "rint", "sign", "signbit", "sin", "sinh", "spacing", "sqrt", "square", "tan",
+    "tanh", "trunc",
 )  # fmt: skip
 _BINARY = (
-    "add", "arctan2", "bitwise_and", "bitwise_or", "bitwise_xor", "copysign", "divide", "divmod", "equal",
-    "float_power", "floor_divide", "fmax", "fmin", "fmod", "gcd", "greater", "greater_equal", "heaviside", "hypot",
-    "lcm", "ldexp", "left_shift", "less", "less_equal", "logaddexp", "logaddexp2", "logical_and", "logical_or",
-    "logical_xor", "maximum", "minimum", "multiply", "nextafter", "not_equal", "power", "remainder", "right_shift",
-    "subtract",
+    "add", "arctan2", "bitwise_and", "bitwise_or", "bitwise_xor", "copysign", "divide", "divmod",
+    "equal", "float_power", "floor_divide", "fmax", "fmin", "fmod", "gcd", "greater",
+    "greater_equal", "heaviside", "hypot", "lcm", "ldexp", "left_shift", "less", "less_equal",
+    "logaddexp", "logaddexp2", "logical_and", "logical_or", "logical_xor", "maximum", "minimum",
+    "multiply", "nextafter", "not_equal", "power", "remainder", "right_shift", "subtract",
 )  # fmt: skip
 
 _TRUTHS = frozenset(
-    "equal greater greater_equal isfinite isinf isnan isnat less less_equal logical_and logical_not logical_or "
-    "logical_xor not_equal signbit".split()
-)
+    {
+        "equal", "greater", "greater_equal", "isfinite", "isinf", "isnan", "isnat", "less",
+        "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "not_equal", "signbit",
+    }
+)  # fmt: skip
 _WIDE = frozenset({"float_power"})
 _BY_VALUE = frozenset({"power"})
 """Integers to negative integer powers raise; whether there is one depends on values."""
@@ -41,7 +45,8 @@ _BY_VALUE = frozenset({"power"})
 _UNARY_SIGNATURE = signature("x:array / * where:array=True dtype:dtype?=None")
 _BINARY_SIGNATURE = signature("x1:array x2:array / * where:array=True dtype:dtype?=None")
 _REDUCE = signature(
-    "array:array / axis:axes=0 dtype:dtype?=None * keepdims:bool=False initial:none|array=none where:array=True"
+    "array:array / axis:axes=0 dtype:dtype?=None * keepdims:bool=False "
+    "initial:none|array=none where:array=True"
 )
 _ACCUMULATE = signature("array:array / axis:int=0 dtype:dtype?=None")
 _REDUCEAT = signature("array:array indices:array / axis:int=0 dtype:dtype?=None")
@@ -49,7 +54,7 @@ _OUTER = signature("A:array B:array / * dtype:dtype?=None")
 
 
 def masked(ufunc: np.ufunc, args: tuple[Any, ...], where: Any, dtype: Any = None) -> Any:
-    """Return a ufunc's results where a mask is true and zeros elsewhere (numpy would show freed memory there).
+    """Return a ufunc's results where a mask is true and zeros elsewhere (numpy shows freed memory there).
 
     Args:
         ufunc: the function.
@@ -58,8 +63,11 @@ def masked(ufunc: np.ufunc, args: tuple[Any, ...], where: Any, dtype: Any = None
         dtype: the dtype argument, or None.
     """
     kinds = tuple(type(a) if type(a) in (int, float, complex) else np.asarray(a).dtype for a in args)
-    chosen = {} if dtype is None else {"signature": (*(None,) * ufunc.nin, *(dtype,) * ufunc.nout)}
-    found = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout), **chosen)
+    asked: Any = (*kinds, *(None,) * ufunc.nout)
+    if dtype is None:
+        found = ufunc.resolve_dtypes(asked)
+    else:
+        found = ufunc.resolve_dtypes(asked, signature=(*(None,) * ufunc.nin, *(dtype,) * ufunc.nout))
     shape = np.broadcast_shapes(*map(np.shape, args), np.shape(where))
     outs = tuple(np.zeros(shape, one) for one in found[ufunc.nin :])
     ufunc(*args, out=outs, where=where, dtype=dtype)
@@ -110,11 +118,11 @@ def _gathered(array: Any, indices: Any, axis: int = 0, *_: Any, **__: Any) -> Bo
     return Bound((*shape_of(indices), *rest), max(bounds.WIDE, itemsize_of(array)))
 
 
-def _outer(A: Any, B: Any, **__: Any) -> Bound:  # noqa: N803 (numpy's names)
+def _outer(A: Any, B: Any, **__: Any) -> Bound:
     return Bound(product(shape_of(A), shape_of(B)), max(bounds.WIDE, itemsize_of(A, B)))
 
 
-def _outer_twice(A: Any, B: Any, **__: Any) -> Bound:  # noqa: N803 (numpy's names)
+def _outer_twice(A: Any, B: Any, **__: Any) -> Bound:
     return Bound(product(shape_of(A), shape_of(B)), max(bounds.WIDE, itemsize_of(A, B)), 2)
 
 
@@ -128,7 +136,9 @@ def _methods(name: str) -> list[Row]:
     ) -> Row:
         return Row(
             name=f"{name}.{method}",
-            function=getattr(ufunc, method),
+            function=getattr(ufunc, method)
+            if method == "outer"
+            else quiet_if_complex(getattr(ufunc, method)),
             family=FAMILY,
             parameters=parameters,
             bound=bound,
@@ -147,7 +157,7 @@ def _methods(name: str) -> list[Row]:
     ]
 
 
-# --- operators --------------------------------------------------------------------------------------------------------
+# --- operators ----------------------------------------------------------------------------------------------
 
 
 def _pow(x1: Any, x2: Any) -> Any:
@@ -189,16 +199,19 @@ def _in_place(name: str) -> Row:
 
 
 _SYMBOLS = {
-    "iadd": "+=", "isub": "-=", "imul": "*=", "itruediv": "/=", "ifloordiv": "//=", "imod": "%=", "ipow": "**=",
-    "iand": "&=", "ior": "|=", "ixor": "^=", "ilshift": "<<=", "irshift": ">>=", "imatmul": "@=",
+    "iadd": "+=", "isub": "-=", "imul": "*=", "itruediv": "/=", "ifloordiv": "//=", "imod": "%=",
+    "ipow": "**=", "iand": "&=", "ior": "|=", "ixor": "^=", "ilshift": "<<=", "irshift": ">>=",
+    "imatmul": "@=",
 }  # fmt: skip
 
 
-# --- products of matrices ---------------------------------------------------------------------------------------------
+# --- products of matrices -----------------------------------------------------------------------------------
 
 
-def _vecdot(x1: Any, x2: Any, **__: Any) -> Bound:
-    return Bound(broadcast(shape_of(x1), shape_of(x2)), max(8, itemsize_of(x1, x2)))
+def _vecdot(x1: Any, x2: Any, axis: int = -1) -> Bound:
+    # Vectors of no elements have a product too, so their axis counts as one.
+    shape = broadcast(reduced(shape_of(x1), axis), reduced(shape_of(x2), axis))
+    return Bound(shape, max(8, itemsize_of(x1, x2)))
 
 
 def _matvec(x1: Any, x2: Any) -> Bound:
@@ -236,7 +249,7 @@ def _matrix(name: str, parameters: str, bound: Any, method: str | None = None) -
     )
 
 
-# --- other functions --------------------------------------------------------------------------------------------------
+# --- other functions ----------------------------------------------------------------------------------------
 
 
 def _row(name: str, parameters: str, bound: Any = bounds.elementwise, **more: Any) -> Row:
@@ -312,9 +325,9 @@ ROWS: tuple[Row, ...] = (
     _row("where", "condition:array x:array y:array /"),
     _row("round", "a:array decimals:int=0", numpy=(np.round, np.around), method="round"),
     _row("fix", "x:array"),
-    _row("real", "val:array", method="real"),
+    _row("real", "val:array", function=own(np.real), method="real"),
     _row("imag", "val:array", method="imag"),
-    _row("real_if_close", "a:array tol:real=100", value_dependent=True),
+    _row("real_if_close", "a:array tol:real=100", function=own(np.real_if_close), value_dependent=True),
     _row("angle", "z:array deg:bool=False", bounds.wide),
     _row(
         "nan_to_num",
@@ -330,8 +343,8 @@ ROWS: tuple[Row, ...] = (
     _row("allclose", "a:array b:array rtol:array=1e-05 atol:array=1e-08 equal_nan:bool=False", bounds.scalar),
     _row("array_equal", "a1:array a2:array equal_nan:bool=False", bounds.scalar),
     _row("array_equiv", "a1:array a2:array", bounds.scalar),
-    _row("isreal", "x:array", bounds.truths),
-    _row("iscomplex", "x:array", bounds.truths),
+    _row("isreal", "x:array"),
+    _row("iscomplex", "x:array"),
     _row("isneginf", "x:array", bounds.truths),
     _row("isposinf", "x:array", bounds.truths),
     _row("astype", "x:array dtype:dtype", _converted, function=astype, method="astype"),

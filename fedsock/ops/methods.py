@@ -1,8 +1,9 @@
 """From a call as a user writes it to an op's name and arguments (used where pointers are, not at the worker).
 
-numpy spells one op in several ways: a function, an ndarray method whose arguments stand otherwise, a ufunc's method, an
-operator. ``call_function``, ``call_method`` and ``call_ufunc`` give each the op's name and its arguments as the row's
-signature has them, without what means nothing here (``out=None``, ``subok``, ``device="cpu"``, ``like=None``).
+numpy spells one op in several ways: a function, an ndarray method whose arguments stand otherwise, a ufunc's
+method, an operator. ``call_function``, ``call_method`` and ``call_ufunc`` give each the op's name and its
+arguments as the row's signature has them, without what means nothing here (``out=None``, ``subok``,
+``device="cpu"``).
 """
 
 from __future__ import annotations
@@ -53,18 +54,12 @@ def _same(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...
     return args, kwargs
 
 
-def _gathered(name: str) -> Adapter:
-    """Return an adapter for ``p.reshape(2, 3)`` and ``p.transpose(1, 0)``: several numbers are one tuple."""
-
-    def adapt(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        pointer, *rest = args
-        if len(rest) > 1 or (rest and isinstance(rest[0], (int, np.integer))):
-            return (pointer, tuple(rest)), kwargs
-        if not rest and name == "reshape" and "shape" not in kwargs:
-            return (pointer, ()), kwargs
-        return args, kwargs
-
-    return adapt
+def _gathered(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    # p.reshape(2, 3) and p.transpose(1, 0): several numbers are one tuple.
+    pointer, *rest = args
+    if len(rest) > 1 or (rest and isinstance(rest[0], (int, np.integer))):
+        return (pointer, tuple(rest)), kwargs
+    return args, kwargs
 
 
 def _condition_first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -83,8 +78,8 @@ def _converted(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any
 
 
 _SAME_NAME = (
-    "all any argmax argmin argpartition argsort choose clip cumprod cumsum diagonal dot max mean min nonzero prod ravel "
-    "repeat round searchsorted squeeze std sum swapaxes take trace var"
+    "all any argmax argmin argpartition argsort choose clip cumprod cumsum diagonal dot max mean min nonzero "
+    "prod ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
 )
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -95,8 +90,8 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "conj": Method("conjugate", _same),
         "conjugate": Method("conjugate", _same),
         "flatten": Method("ravel", _same),
-        "reshape": Method("reshape", _gathered("reshape")),
-        "transpose": Method("transpose", _gathered("transpose")),
+        "reshape": Method("reshape", _gathered),
+        "transpose": Method("transpose", _gathered),
         "T": Method("transpose", _same, is_property=True),
         "mT": Method("matrix_transpose", _same, is_property=True),
         "real": Method("real", _same, is_property=True),
@@ -109,13 +104,13 @@ OPERATORS: Mapping[str, str] = MappingProxyType(
     {
         "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",
         "mod": "remainder", "divmod": "divmod", "pow": "pow", "matmul": "matmul", "and": "bitwise_and",
-        "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "left_shift", "rshift": "right_shift", "lt": "less",
-        "le": "less_equal", "eq": "equal", "ne": "not_equal", "ge": "greater_equal", "gt": "greater",
-        "neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert",
+        "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "left_shift", "rshift": "right_shift",
+        "lt": "less", "le": "less_equal", "eq": "equal", "ne": "not_equal", "ge": "greater_equal",
+        "gt": "greater", "neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert",
     }
     | {name: name for name in TABLE if TABLE[name].in_place and TABLE[name].family == "elementwise"}
 )  # fmt: skip
-"""Python's operators, without their underscores -> op names; reflected ones are the same with operands swapped."""
+"""Python's operators, without underscores -> op names; reflected ones are the same with operands swapped."""
 
 
 def dtype_argument(value: Any) -> np.dtype[Any] | None:
@@ -127,7 +122,7 @@ def dtype_argument(value: Any) -> np.dtype[Any] | None:
     if value is None:
         return None
     try:
-        dtype = np.dtype(value)
+        dtype: np.dtype[Any] = np.dtype(value)
     except (TypeError, ValueError) as error:
         raise UnsupportedValue(f"{value!r} is no dtype") from error
     if not allowed_dtype(dtype):

@@ -1,8 +1,9 @@
 """Silence for numpy's warnings, which tell a worker's owner nothing and may not become errors of an op.
 
-numpy reports floating-point trouble through ``np.errstate``, which the engine sets for every op. A few functions
-call ``warnings.warn`` instead (the mean of nothing, a slice of NaNs). Warning filters belong to the whole process
-and ops run in threads, so the filters are changed once for all ops that need silence at the same time.
+numpy reports floating-point trouble through ``np.errstate``, which the engine sets for every op. A few
+functions call ``warnings.warn`` instead (the mean of nothing, a slice of NaNs). Warning filters belong to
+the whole process and ops run in threads, so the filters are changed once for all ops that need silence at
+the same time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 
 class _Silence:
-    """Counts the ops that need silence now; the first enters ``warnings.catch_warnings``, the last leaves it."""
+    """Counts the ops that need silence now; the first enters ``catch_warnings``, the last leaves it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -65,3 +66,19 @@ def quiet(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **options)
 
     return silent
+
+
+def quiet_if_complex(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that does the same, in silence when its first argument is complex.
+
+    Args:
+        function: a numpy function that warns only when its dtype drops imaginary parts.
+    """
+    silent = quiet(function)
+
+    def careful(a: Any, *args: Any, **options: Any) -> Any:
+        is_complex = a.dtype.kind == "c" if hasattr(a, "dtype") else isinstance(a, complex)
+        return (silent if is_complex else function)(a, *args, **options)
+
+    careful.__doc__ = function.__doc__
+    return careful

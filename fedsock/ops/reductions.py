@@ -9,26 +9,11 @@ import numpy as np
 
 from fedsock.ops import bounds
 from fedsock.ops.bounds import WIDE, broadcast, itemsize_of, reduced, reduction, shape_of, size_of
-from fedsock.ops.quiet import quiet
-from fedsock.ops.registry import Bound, Row, Shapes, Template, argument
+from fedsock.ops.quiet import quiet, quiet_if_complex
+from fedsock.ops.registry import Bound, Row, Shapes, Template, argument, own
 from fedsock.ops.schema import signature
 
 FAMILY = "reductions"
-
-
-def loud_only_with_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that doesn't warn, and pays for silence only where numpy could.
-
-    Args:
-        function: a numpy reduction that warns only of a dtype that drops imaginary parts.
-    """
-    silent = quiet(function)
-
-    def careful(a: Any, axis: Any = None, dtype: Any = None, **options: Any) -> Any:
-        return (function if dtype is None else silent)(a, axis, dtype, **options)
-
-    careful.__doc__ = function.__doc__
-    return careful
 
 
 def _moment(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,8 +55,9 @@ def _ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Bound:
 
 
 def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Bound:
+    # The axis that goes leaves a zero even where it had no elements.
     shape = broadcast(shape_of(y), shape_of(x), shape_of(dx))
-    return Bound(shape, WIDE)
+    return Bound(tuple(max(size, 1) for size in shape), WIDE)
 
 
 def _average(
@@ -100,9 +86,7 @@ def _row(name: str, parameters: str, bound: Any = reduction, **more: Any) -> Row
 def _sums() -> list[Row]:
     text = _AXES + "dtype:dtype?=None " + _KEEP
     rows = [
-        _row(
-            name, text + _INITIAL + _WHERE, function=loud_only_with_options(getattr(np, name)), method=method
-        )
+        _row(name, text + _INITIAL + _WHERE, function=quiet_if_complex(getattr(np, name)), method=method)
         for name, method in (("sum", "sum"), ("prod", "prod"))
     ]
     rows += [
@@ -149,7 +133,7 @@ def _extremes() -> list[Row]:
 def _totals() -> list[Row]:
     text = "a:array axis:axis=None dtype:dtype?=None"
     rows = [
-        _row(name, text, _cumulated, function=loud_only_with_options(getattr(np, name)), method=name)
+        _row(name, text, _cumulated, function=quiet_if_complex(getattr(np, name)), method=name)
         for name in ("cumsum", "cumprod")
     ]
     rows += [
@@ -168,7 +152,12 @@ ROWS: tuple[Row, ...] = (
     *_sums(),
     *_extremes(),
     *_totals(),
-    _row("diff", "a:array n:int=1 axis:int=-1 prepend:array=() append:array=()", _extended),
+    _row(
+        "diff",
+        "a:array n:int=1 axis:int=-1 prepend:array=() append:array=()",
+        _extended,
+        function=own(np.diff),
+    ),
     _row("ediff1d", "ary:array to_end:none|array=None to_begin:none|array=None", _ediff1d),
     _row("trapezoid", "y:array x:none|array=None dx:array=1.0 axis:int=-1", _trapezoid),
     # Weights that sum to zero raise.
@@ -176,6 +165,7 @@ ROWS: tuple[Row, ...] = (
         "average",
         "a:array axis:axes=None weights:none|array=None returned:bool=False * keepdims:bool=False",
         _average,
+        function=quiet(np.average),
         results=_average_results,
         value_dependent=True,
     ),

@@ -10,7 +10,8 @@ import numpy as np
 LOCAL: frozenset[Any] = frozenset(
     {
         np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj, np.isscalar,
-        np.finfo, np.iinfo, np.isdtype, np.broadcast_shapes, np.promote_types, np.min_scalar_type, np.common_type,
+        np.finfo, np.iinfo, np.isdtype, np.broadcast_shapes, np.promote_types, np.min_scalar_type,
+        np.common_type,
     }
 )  # fmt: skip
 """numpy functions that shapes and dtypes answer, at the session, without an op."""

@@ -1,10 +1,11 @@
 """The rows of the op table, and what the worker does with one: check its arguments, predict, flatten results.
 
-``function`` of a row never writes into its inputs (but for rows that are ``in_place``, with ``overwrite=True``) and
-never returns memory that others hold. A row that is not ``value_dependent`` promises: with public Python arguments,
-and arrays or numpy scalars of numbers where its signature says ``array``, success, failure, shape and dtype follow
-from shapes and dtypes. ``depends_on_values`` adds the rest: Python scalars, trees, texts and dates, and anything
-that stands where no array is due (an axis, a shape), always tell something by failing or by a result's shape.
+``function`` of a row never writes into its inputs (but for rows that are ``in_place``, with
+``overwrite=True``) and, once ``flatten`` has seen its result, never gives out memory that others hold. A row
+that is not ``value_dependent`` promises: with public Python arguments, and arrays or numpy scalars of
+numbers where its signature says ``array``, success, failure, shape and dtype follow from shapes and dtypes.
+``depends_on_values`` adds the rest: Python scalars, trees, texts and dates, and anything that stands where
+no array is due (an axis, a shape), always tell something by failing or by a result's shape.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Shapes = Callable[[Any], tuple[int, ...]]
 """Gives the shape of a pointer, array, scalar or nested list; raises MetadataNotReady while it is unknown."""
 
 Template = Any
-"""None for one result, else numpy's own tuple, list or named tuple with None (or such) in the place of each result."""
+"""None for one result, else numpy's own tuple, list or named tuple with a template for each part."""
 
 
 class Bound(NamedTuple):
@@ -59,11 +60,12 @@ class Row:
         function: what runs at the worker: arrays, scalars and trees in and out.
         family: the module that declares it.
         parameters: its arguments (``schema.signature`` writes them as text).
-        bound: same arguments as function -> Bound; reads shapes, dtypes and Python values only, never raises for
-            arguments that ``check`` let through, and is cheap.
+        bound: same arguments as function -> Bound; reads shapes, dtypes and Python values only, never raises
+            for arguments that ``check`` let through, and is cheap.
         cost: same arguments -> predicted seconds; None: a pass over inputs and results.
-        results: 1, or a number n (a tuple of n), or a function (args, kwargs, shape_of) -> Template, evaluated at
-            the session, where pointers stand in args.
+        results: 1, or a number n (a tuple of n), or a function (args, kwargs, shape_of) -> Template,
+            evaluated
+            at the session, where pointers stand in args.
         value_dependent: success, failure, shape or dtype may depend on values of arrays (see the module).
         in_place: function takes ``overwrite: bool`` and may then write into its first argument.
         numpy: the numpy function objects that mean this op.
@@ -98,7 +100,7 @@ class Row:
             arrays += 1
         keywords_due = any(p.mode == "keyword" and p.default is None for p in self.parameters)
         plain = frozenset() if keywords_due else frozenset(range(required, arrays + 1))
-        derived = {
+        derived: dict[str, Any] = {
             "named": MappingProxyType({p.name: p for p in self.parameters if p.mode in ("both", "keyword")}),
             "positional": positional,
             "variadic": next((p for p in self.parameters if p.mode == "variadic"), None),
@@ -124,7 +126,8 @@ def check(
 
     Args:
         row: the op.
-        args: ndarrays of allowed dtypes, numpy and Python scalars, None, trees, slices, Ellipsis, dtypes, Generators.
+        args: ndarrays of allowed dtypes, numpy and Python scalars, None, trees, slices, Ellipsis, dtypes,
+            Generators.
         kwargs: the same by name.
 
     Raises:
@@ -160,9 +163,9 @@ def _bind(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[lis
             raise OpTypeError(f"{row.name} got {name!r} twice", op=row.name)
         by_name[name] = _checked(row, parameter, value)
     for parameter in row.parameters:
-        if parameter.default is None and parameter.name not in given and parameter is not variadic:
-            if parameter.name not in by_name:
-                raise OpTypeError(f"{row.name} needs {parameter.name!r}, {parameter.kind.name}", op=row.name)
+        there = parameter.name in given or parameter.name in by_name
+        if not there and parameter.default is None and parameter is not variadic:
+            raise OpTypeError(f"{row.name} needs {parameter.name!r}, {parameter.kind.name}", op=row.name)
     return checked, by_name
 
 
@@ -214,10 +217,10 @@ def depends_on_values(
 def bound_is_public(
     row: Row, args: Sequence[Any], kwargs: Mapping[str, Any], private: Iterable[int | str]
 ) -> bool:
-    """Return whether what ``row.bound`` predicts follows from shapes and dtypes of the private arguments alone.
+    """Return whether what ``row.bound`` predicts follows from shapes and dtypes of private arguments alone.
 
-    It doesn't when a private value stands where no array is due (``np.zeros(k)``, ``np.repeat(x, k)``), or when it is
-    a Python value, whose type or length counts.
+    It doesn't when a private value stands where no array is due (``np.zeros(k)``, ``np.repeat(x, k)``), or
+    when it is a Python value, whose type or length counts.
 
     Args:
         row: the op.

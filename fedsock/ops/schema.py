@@ -58,8 +58,9 @@ class Kind:
 
     Attributes:
         name: how it reads in the printed table and in errors ("an axis", "True or False").
-        check: value -> the value as the op's function takes it; raises OpTypeError, OpValueError or OpOverflowError.
-        data: its values are data (arrays); the value of anything else decides shape, dtype or success of an op.
+        check: value -> the value as the op's function takes it; raises OpTypeError, OpValueError,
+            OpOverflowError.
+        data: its values are data (arrays); the value of anything else decides shape, dtype or success.
     """
 
     name: str
@@ -121,8 +122,6 @@ def _array(value: list[Any] | tuple[Any, ...]) -> np.ndarray[Any, Any]:
     _leaves(value, 0)
     try:
         made = np.asarray(value)
-    except OverflowError as error:
-        raise OpOverflowError("a list holds an integer that fits no dtype") from error
     except ValueError as error:
         raise OpValueError("a list that is no array: its parts have different lengths") from error
     if not allowed_dtype(made.dtype):
@@ -172,7 +171,7 @@ def integer(value: Any) -> int:
     if not isinstance(value, (int, np.integer, np.ndarray)):
         raise OpTypeError("not an integer")
     try:
-        number = operator.index(value)  # type: ignore[arg-type]  # an integer array of one element has __index__
+        number = operator.index(value)
     except TypeError:
         raise OpTypeError("not an integer") from None
     if INT_MIN <= number <= INT_MAX:
@@ -213,9 +212,9 @@ def _real(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    if np.ndim(array_like(value)) == 0:
+    if np.ndim(array_like(value)) == 0 and np.asarray(value).dtype.kind != "c":
         return value
-    raise OpTypeError("not one number")
+    raise OpTypeError("not one real number or date")
 
 
 def _none(value: Any) -> None:
@@ -278,7 +277,7 @@ KINDS: dict[str, Kind] = {
     "nested": Kind("nested tuples of integers", _nested_integers),
     "bool": Kind("True or False", _flag),
     "real": Kind("a real number", _real),
-    "number": Kind("one number or date", _number),
+    "number": Kind("one real number or date", _number),
     "text": Kind("a text", _text),
     "dtype": Kind("a dtype", dtype_like),
     "generator": Kind("a random.Generator", _generator),

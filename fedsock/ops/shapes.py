@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from fedsock.ops.schema import integer, integers, signature
 
 FAMILY = "shapes"
 
-# --- bounds -----------------------------------------------------------------------------------------------------------
+# --- bounds -------------------------------------------------------------------------------------------------
 
 
 def _broadcast_to(array: Any, shape: Any) -> Bound:
@@ -57,7 +58,7 @@ def _block(arrays: Any) -> Bound:
     return Bound((sum(map(size_of, parts)),), itemsize_of(*parts) if parts else 8)
 
 
-def _tile(A: Any, reps: Any) -> Bound:  # noqa: N803 (numpy's name)
+def _tile(A: Any, reps: Any) -> Bound:
     return Bound((*shape_of(A), *extent(reps)), itemsize_of(A))
 
 
@@ -102,7 +103,26 @@ def _resize(a: Any, new_shape: Any) -> Bound:
     return Bound(extent(new_shape), itemsize_of(a))
 
 
-# --- results ----------------------------------------------------------------------------------------------------------
+def _cut(ary: Any, indices_or_sections: Any, axis: int = 0) -> Bound:
+    shape = shape_of(ary)
+    if isinstance(indices_or_sections, int) or not -len(shape) <= axis < len(shape):
+        return like(ary)
+    # Indices may go back and forth, and each part is a slice of its own.
+    ends = (0, *indices_or_sections, None)
+    parts = (slice(start, stop).indices(shape[axis]) for start, stop in pairwise(ends))
+    length = sum(len(range(*part)) for part in parts)
+    return Bound((*reduced(shape, axis), length), itemsize_of(ary))
+
+
+def _cut_columns(ary: Any, indices_or_sections: Any) -> Bound:
+    return _cut(ary, indices_or_sections, 1 if len(shape_of(ary)) > 1 else 0)
+
+
+def _cut_depth(ary: Any, indices_or_sections: Any) -> Bound:
+    return _cut(ary, indices_or_sections, 2)
+
+
+# --- results ------------------------------------------------------------------------------------------------
 
 
 def _as_many(args: Sequence[Any], kwargs: Mapping[str, Any], shape_of: Shapes) -> Template:
@@ -131,7 +151,7 @@ def _slices(args: Sequence[Any], kwargs: Mapping[str, Any], shape_of: Shapes) ->
     return (None,) * shape[axis] if -len(shape) <= axis < len(shape) else (None,)
 
 
-# --- functions --------------------------------------------------------------------------------------------------------
+# --- functions ----------------------------------------------------------------------------------------------
 
 
 def _reshape(a: Any, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
@@ -176,7 +196,12 @@ def _rearranged() -> list[Row]:
             _row(name, "*arys:array", _each, function=own(getattr(np, name)), results=_one_or_as_many)
             for name in ("atleast_1d", "atleast_2d", "atleast_3d")
         ),
-        _row("trim_zeros", "filt:array trim:f|b|fb|bf=fb * axis:axes=None", value_dependent=True),
+        _row(
+            "trim_zeros",
+            "filt:array trim:f|b|fb|bf=fb * axis:axes=None",
+            function=own(np.trim_zeros),
+            value_dependent=True,
+        ),
     ]
 
 
@@ -201,11 +226,11 @@ def _joining() -> list[Row]:
 
 def _splitting() -> list[Row]:
     return [
-        _row("split", f"{_CUT} axis:int=0", results=_parts),
-        _row("array_split", f"{_CUT} axis:int=0", results=_parts),
-        _row("hsplit", _CUT, results=_parts),
-        _row("vsplit", _CUT, results=_parts),
-        _row("dsplit", _CUT, results=_parts),
+        _row("split", f"{_CUT} axis:int=0", _cut, results=_parts),
+        _row("array_split", f"{_CUT} axis:int=0", _cut, results=_parts),
+        _row("hsplit", _CUT, _cut_columns, results=_parts),
+        _row("vsplit", _CUT, _cut, results=_parts),
+        _row("dsplit", _CUT, _cut_depth, results=_parts),
         _row("unstack", "x:array / * axis:int=0", results=_slices),
     ]
 

@@ -1,0 +1,50 @@
+"""python -m fedsock.ops prints every op, as text or JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from fedsock.ops import TABLE
+from fedsock.ops.__main__ import lines, main, signature_text
+
+
+def test_text(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == lines(TABLE)
+    for row in TABLE.values():
+        assert sum(line[3:].startswith(f"{row.name}(") for line in printed) == 1
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json"]) == 0
+    listed = {op["name"]: op for op in json.loads(capsys.readouterr().out)}
+    assert list(listed) == list(TABLE)
+    assert listed["add"]["numpy"] == ["numpy.add"]
+    assert listed["divmod"]["results"] == 2
+    assert listed["split"]["results"] is None
+    assert listed["iadd"]["in_place"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("add", "add(x1, x2, /, *, where=True, dtype=None)"),
+        ("matmul", "matmul(x1, x2, /)"),
+        ("sum", "sum(a, axis=None, dtype=None, *, keepdims=False, initial=0, where=True)"),
+        ("meshgrid", "meshgrid(*xi, copy=True, sparse=False, indexing=xy)"),
+    ],
+)
+def test_signatures(name: str, text: str) -> None:
+    assert signature_text(TABLE[name]) == text
+
+
+def test_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fedsock.ops"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "linalg.svd(" in done.stdout
