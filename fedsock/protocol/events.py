@@ -48,10 +48,10 @@ class StreamSent(msgspec.Struct, frozen=True):
     """All bytes of a stream were acknowledged; its buffer is the owner's again.
 
     Attributes:
-        stream: what ``Link.send_stream`` returned.
+        number: what ``Link.send_stream`` returned.
     """
 
-    stream: int
+    number: int
 
 
 class Ended(msgspec.Struct, frozen=True):

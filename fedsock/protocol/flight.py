@@ -13,6 +13,9 @@ FLIGHT_FRAMES = 16 * 1024
 STALL = 5.0
 """Seconds without progress after which all that is unacknowledged is written again."""
 
+HASTE = 1.0
+"""Seconds without progress when there is a reason to doubt that what is under way arrives."""
+
 LONGEST_STALL = 20.0
 """Seconds without progress at most: the wait doubles each time, for a line that is merely slow."""
 
@@ -27,7 +30,7 @@ class Flight:
         bytes: of the frames before the cursor: those that are believed to be under way.
     """
 
-    __slots__ = ("_kept", "_patience", "_progress_at", "acked", "bytes", "cursor", "numbered")
+    __slots__ = ("_kept", "_patience", "_stalled_at", "acked", "bytes", "cursor", "numbered")
 
     def __init__(self) -> None:
         self._kept: dict[int, tuple[bytes, float | None, int]] = {}
@@ -35,7 +38,7 @@ class Flight:
         self.numbered = 0
         self.cursor = 1
         self.bytes = 0
-        self._progress_at = 0.0
+        self._stalled_at = 0.0
         self._patience = STALL
 
     def __len__(self) -> int:
@@ -50,7 +53,7 @@ class Flight:
     @property
     def stalled_at(self) -> float | None:
         """When going back is due, seconds; None while nothing is under way."""
-        return self._progress_at + self._patience if self.bytes else None
+        return self._stalled_at if self.bytes else None
 
     def add(self, frame: bytes, now: float, last_of: int = 0) -> None:
         """Keep the frame that is written now under the next number.
@@ -64,7 +67,7 @@ class Flight:
         self._kept[seq] = (frame, now, last_of)
         self.cursor = seq + 1
         if not self.bytes:
-            self._progress_at = now
+            self._stalled_at = now + self._patience
         self.bytes += len(frame)
 
     def replay(self, now: float) -> bytes:
@@ -79,7 +82,7 @@ class Flight:
         self._kept[seq] = (frame, None, last_of)
         self.cursor = seq + 1
         if not self.bytes:
-            self._progress_at = now
+            self._stalled_at = now + self._patience
         self.bytes += len(frame)
         return frame
 
@@ -88,6 +91,14 @@ class Flight:
         self.cursor = self.acked + 1
         self.bytes = 0
         self._patience = STALL
+
+    def hasten(self, now: float) -> None:
+        """Go back within ``HASTE`` if nothing is acknowledged until then.
+
+        Args:
+            now: seconds.
+        """
+        self._stalled_at = min(self._stalled_at, now + HASTE)
 
     def stalled(self) -> None:
         """Go back because nothing was acknowledged for long; the next time, wait longer."""
@@ -116,8 +127,8 @@ class Flight:
             if last_of:
                 ended.append(last_of)
         self.acked = ack
-        self._progress_at = now
         self._patience = STALL
+        self._stalled_at = now + STALL
         self.bytes -= arrived
         if ack >= cursor:
             self.cursor = ack + 1

@@ -145,38 +145,37 @@ class Link:
                 return flight.replay(now)
         elif flight.bytes < self._window.size and len(flight) < FLIGHT_FRAMES:
             if len(self._queue):
-                return self._write_batch(now)
+                return self._number(now, self._queue.cut())
             if len(self._streams):
-                return self._write_chunk(now)
+                stream, at, data, last = self._streams.cut(self._window.chunk)
+                return self._number(now, data, stream, at, stream if last else 0)
         if ack_due:
             incoming.ack_written()
             return build(self.remote, self.local, incoming.received)
         return None
 
-    def _write_batch(self, now: float) -> bytes:
+    def _number(
+        self,
+        now: float,
+        body: bytes | memoryview,
+        stream: int | None = None,
+        at: int | None = None,
+        last_of: int = 0,
+    ) -> bytes:
+        """Return the frame of a batch or chunk under the next number, and keep it."""
         flight, incoming = self._flight, self._incoming
         seq = flight.numbered + 1
-        frame = build(self.remote, self.local, incoming.received, seq=seq, body=self._queue.cut())
+        frame = build(self.remote, self.local, incoming.received, seq=seq, stream=stream, at=at, body=body)
         incoming.ack_written()
-        flight.add(frame, now)
-        return frame
-
-    def _write_chunk(self, now: float) -> bytes:
-        flight, incoming = self._flight, self._incoming
-        seq = flight.numbered + 1
-        stream, at, data, last = self._streams.cut(self._window.chunk)
-        frame = build(self.remote, self.local, incoming.received, seq=seq, stream=stream, at=at, body=data)
-        incoming.ack_written()
-        flight.add(frame, now, stream if last else 0)
+        flight.add(frame, now, last_of)
         return frame
 
     def _last_frame(self) -> bytes | None:
         """Return the reset that ended this link, once, as soon as there is a socket for it."""
-        farewell = self._farewell
-        if farewell is not None and self._liveness.up:
-            self._farewell = None
-            return farewell
-        return None
+        if self._farewell is None or not self._liveness.up:
+            return None
+        farewell, self._farewell = self._farewell, None
+        return farewell
 
     # In
 
@@ -246,18 +245,17 @@ class Link:
         self._liveness.socket_down(now)
         self._set_open()
 
-    hub_back = socket_up
-    hub_away = socket_down
-
     def peer_present(self, now: float) -> None:
-        """Note that the hub says the peer is there; if said again, that it has another socket, perhaps.
+        """Note that the hub says the peer is there.
 
         Args:
             now: seconds.
         """
-        if self.ended is None:
-            if not self._liveness.present:
-                self._window.renew()
+        if self._open:
+            # Said again: an answer to somebody's question, or the peer has another socket. Time will tell.
+            self._flight.hasten(now)
+        elif self.ended is None:
+            self._window.renew()
             self._liveness.peer_present()
             self._held = False
             self._resume(now)
