@@ -25,6 +25,7 @@ LARGEST = 2**53 - 1
 _WORKER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _WORKER_NAME_RULE = "1 to 63 of a-z 0-9 _ . -, the first a letter or digit"
 _TAG = re.compile(r"#\S{1,99}")
+_TAGS = 100  # as many as a message may list
 
 
 def _cores() -> int:
@@ -117,8 +118,8 @@ def load(path: str | os.PathLike[str]) -> WorkerConfig:
         path: the file, such as ``workers/bob.toml``.
 
     Raises:
-        ConfigError: no such file, malformed TOML, an unknown key, a wrong type or value, or a file it names that
-            isn't there; names the file, the key's dotted path and what is allowed.
+        ConfigError: no such file, malformed TOML, an unknown key, a wrong type or value, or a file it names
+            that isn't there; names the file, the key's dotted path and what is allowed.
     """
     settings = read_settings(Path(path))
     name = settings.text("name")
@@ -263,7 +264,10 @@ def _dataset(name: str, parent: Settings, settings: Settings) -> DatasetConfig:
     file = settings.file("file")
     if file is None:
         raise settings.complaint("file", "is missing; a data set needs the path of its file")
-    for tag in (tags := settings.texts("tags")):
+    tags = settings.texts("tags")
+    if len(tags) > _TAGS:
+        raise settings.complaint("tags", f"at most {_TAGS} tags are allowed, not {len(tags)}")
+    for tag in tags:
         if not _TAG.fullmatch(tag) or not tag.isprintable():
             raise settings.complaint(
                 "tags", f'{tag!r}: a tag is "#" and 1 to 99 characters, none of them blank'

@@ -113,7 +113,8 @@ def hold(array: Array, where: str) -> Array:
     """Return an array as a worker holds it: C-ordered, native byte order, read-only for good.
 
     Args:
-        array: any shape; it must be the caller's to give away, and isn't copied where it is right already.
+        array: any shape; it, and what it is a view of, must be the caller's to give away: it is copied only
+            where order or bytes have to change.
         where: what to call it in an error.
 
     Raises:
@@ -129,8 +130,11 @@ def hold(array: Array, where: str) -> Array:
         raise ConfigError(
             f"{where}: holds text that isn't Unicode (lone surrogates or numbers beyond U+10FFFF)"
         )
-    held.flags.writeable = False
-    # A view of read-only memory can't be made writeable again, as the array that owns the memory could.
+    owner: Any = held
+    while isinstance(owner, np.ndarray):
+        owner.flags.writeable = False
+        owner = owner.base
+    # A view of read-only memory can't be made writeable again; the array that owns the memory could.
     return held.view()
 
 
