@@ -300,7 +300,12 @@ def _method(name: str, is_property: bool) -> Any:
             lambda self: self._run(call_method(name, (self,), {})), doc=f"As numpy's ``{name}``, an op."
         )
 
+    adapt, op, alone = METHODS[name].adapt, METHODS[name].op, (object(),)
+    plain = adapt(alone, {}) == (alone, {})
+
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if plain and not args and not kwargs:
+            return self._apply(op, (self,), NO_KWARGS)
         return self._run(call_method(name, (self, *args), kwargs))
 
     method.__name__ = name

@@ -303,8 +303,6 @@ class Link:
         liveness = self._liveness
         self._open = liveness.up and liveness.present and not self._held and self.ended is None
 
-    # Ends
-
     def lose(self, reason: str, now: float) -> list[Event]:
         """End the link without telling the peer; return the ``Ended`` event, if it lived.
 
@@ -334,8 +332,6 @@ class Link:
         self._set_open()
         return [Ended(end)]
 
-    # Time
-
     @property
     def deadline(self) -> float | None:
         """When ``tick`` and then ``next_frame`` are due, seconds; None: not before other news."""
@@ -364,8 +360,6 @@ class Link:
             self._flight.stalled()
             self._window.collapse()
         return []
-
-    # Counters
 
     @property
     def queued_messages(self) -> int:

@@ -35,6 +35,8 @@ def encode(value: Any, refer: Referred, upload: Uploaded, kept: list[Record]) ->
         return "true"
     if value is False:
         return "false"
+    if value.__class__ is int and values.INT64_MIN <= value <= values.INT64_MAX:
+        return repr(value)
     return values.dumps(values.to_json(_portable(value, refer, upload, kept, 0))).decode()
 
 

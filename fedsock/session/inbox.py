@@ -97,17 +97,18 @@ class Inbox:
         if request is not None:
             request.fail(error)
             return
+        new = False
         for number in range(message.id, message.id + message.n):
-            reference = self._station.table.get(number)
-            record = reference() if reference is not None else None
-            if record is not None:
-                self._fail(record, error)
-            self._remember(number, error)
+            record = self._record(number)
+            new |= record is None or record.fail(error)
+            if record is None or record.failure is error:
+                self._remember(number, error)
+        if new:
+            self._session.failures.append(error)
 
-    def _fail(self, record: Record, error: FedsockError) -> None:
-        failures = self._session.failures
-        if record.fail(error) and not (failures and failures[-1] is error):
-            failures.append(error)
+    def _record(self, number: int) -> Record | None:
+        reference = self._station.table.get(number)
+        return reference() if reference is not None else None
 
     def _exception(self, message: messages.Error) -> FedsockError:
         error = self._built(message.code, message.message, message.op, message.object or message.id)
@@ -125,8 +126,7 @@ class Inbox:
         return errors.from_wire(code, f"{text} ({where})", op=op, object_id=object_id, worker=name)
 
     def _first(self, number: int) -> FedsockError | None:
-        reference = self._station.table.get(number)
-        record = reference() if reference is not None else None
+        record = self._record(number)
         if record is not None and record.state == FAILED:
             return record.failure
         return self._known.get(number)
@@ -142,14 +142,18 @@ class Inbox:
         wanted = isinstance(fetch, Fetch) and not fetch.future.done()
         opened: dict[int, Incoming] = {}
 
+        due = 0
+
         def announced(dtype: np.dtype[Any], shape: tuple[int, ...], nbytes: int, stream: int) -> Any:
+            nonlocal due
+            due += nbytes
             if stream <= self._announced:
                 raise BadMessage("a stream announced twice, or out of turn")
+            if wanted and isinstance(fetch, Fetch) and due > fetch.limit:
+                raise BadMessage("a value larger than was asked for")
             self._announced = stream
-            if not wanted:
-                opened[stream] = Incoming(np.dtype(np.bool_), (0,))
-                return None
-            opened[stream] = Incoming(dtype, shape)
+            # Of what nobody waits for no memory is taken; its streams are stopped.
+            opened[stream] = Incoming(dtype, shape) if wanted else Incoming(np.dtype(np.bool_), (0,))
             return opened[stream].array
 
         value = values.from_json(message.value, None, announced)
@@ -158,7 +162,11 @@ class Inbox:
                 self._station.send(messages.encode(messages.Stop(stream)))
             return
         if isinstance(value, values.RemoteRecord):
-            value = self._session.pointer_at(value)
+            try:
+                value = self._session.pointer_at(value)
+            except FedsockError as error:
+                fetch.fail(error)
+                return
         fetch.value = value
         fetch.streams = opened
         for stream, incoming in opened.items():

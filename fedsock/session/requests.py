@@ -80,15 +80,17 @@ class Fetch(Question):
     """A value on its way home.
 
     Attributes:
+        limit: bytes that were asked for at most.
         number: the request's, once the value was announced.
         streams: the streams that still fill arrays of it.
         value: what was announced.
     """
 
-    __slots__ = ("number", "streams", "value")
+    __slots__ = ("limit", "number", "streams", "value")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
         super().__init__(loop)
+        self.limit = limit
         self.number = 0
         self.streams: dict[int, Incoming] = {}
         self.value: Any = None
@@ -125,7 +127,7 @@ async def _fetched(record: Record) -> Any:
     station.usable(record)
     if record.failure is not None:
         raise record.failure.with_traceback(None)
-    request = Fetch(station.loop)
+    request = Fetch(station.loop, station.session.max_fetch_bytes)
     number = station.get(record, request)
     try:
         value = await request.future

@@ -252,8 +252,9 @@ class Session:
         name, _, epoch = address.partition("@")
         known = self._stations.get(name)
         if known is not None and known.address == address and known.lost is None:
-            if name in self._handles and known.datasets is not None and self._handles[name].station is known:
-                self._present[name] = self._handles[name]
+            handle = self._handles.get(name)
+            if handle is not None and handle.station is known:  # its data sets were told before it went
+                self._present[name] = handle
                 self._changed()
             return
         if known is not None:

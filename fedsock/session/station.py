@@ -46,6 +46,10 @@ _MAX = float(np.finfo(np.float64).max)
 _INT_MIN, _INT_MAX = values.INT64_MIN, values.INT64_MAX
 
 
+def _key(name: str) -> str:
+    return f'"{name}"' if name.isidentifier() and name.isascii() else orjson.dumps(name).decode()
+
+
 class Station:
     """One life of a worker.
 
@@ -151,8 +155,7 @@ class Station:
     def _named(self, kwargs: Mapping[str, Any]) -> str:
         kept: list[Record] = []
         return "{%s}" % ",".join(  # noqa: UP031 (braces would need doubling)
-            f"{orjson.dumps(name).decode()}:{encode(value, self._refer, self._upload, kept)}"
-            for name, value in kwargs.items()
+            f"{_key(name)}:{encode(value, self._refer, self._upload, kept)}" for name, value in kwargs.items()
         )
 
     def _refer(self, record: Record) -> values.Reference:
@@ -218,7 +221,7 @@ class Station:
         record.used = True
         number = self.numbers(1)
         reference = orjson.dumps(record.id).decode()
-        text = f'{{"t":"get","id":{number},"ref":{reference},"limit":{self.session.max_fetch_bytes}}}'
+        text = f'{{"t":"get","id":{number},"ref":{reference},"limit":{request.limit}}}'
         return self.request(number, request, text.encode())
 
     def ask(self, about: str, tags: tuple[str, ...], request: Request) -> int:

@@ -14,7 +14,7 @@ from fedsock.protocol.messages import Described, Failure
 from fedsock.protocol.values import RemoteRecord
 
 if TYPE_CHECKING:
-    from fedsock.worker.jobs import Waiting
+    from fedsock.worker.jobs import Job, Waiting
 
 LEAF_BYTES = 64
 """What a Python object counts as, beside the bytes of arrays."""
@@ -47,6 +47,7 @@ class Entry:
         holds: how many jobs still need it.
         shared: its memory was given out (it is being streamed, or is the owner's): never written in place.
         listed: a session can still name it.
+        maker: the op that makes it, while it is pending.
         missing: streams that haven't arrived whole.
         tags: words it can be searched by.
         description: free text.
@@ -61,6 +62,7 @@ class Entry:
         "id",
         "limit_shape",
         "listed",
+        "maker",
         "missing",
         "shared",
         "state",
@@ -83,6 +85,7 @@ class Entry:
         self.holds = 0
         self.shared = False
         self.listed = True
+        self.maker: Job | None = None
         self.missing = 0
         self.tags: tuple[str, ...] = ()
         self.description = ""
@@ -137,13 +140,15 @@ class Filling:
     Attributes:
         incoming: the array it fills.
         entry: what is ready when all its streams are.
+        session: the address of the session whose entry it is.
     """
 
-    __slots__ = ("entry", "incoming")
+    __slots__ = ("entry", "incoming", "session")
 
-    def __init__(self, incoming: Incoming, entry: Entry) -> None:
+    def __init__(self, incoming: Incoming, entry: Entry, session: str) -> None:
         self.incoming = incoming
         self.entry = entry
+        self.session = session
 
 
 class SessionStore:

@@ -1,0 +1,12 @@
+"""fedsock: compute on data that stays with its owner, through awaitable pointers (floor 9)."""
+
+from __future__ import annotations
+
+from fedsock import errors
+from fedsock.api import Hub, connect
+from fedsock.session.multi import MultiPointer, combine
+from fedsock.session.pointer import Pointer
+
+__version__ = "0.1.0"
+
+__all__ = ["Hub", "MultiPointer", "Pointer", "combine", "connect", "errors"]

@@ -1,0 +1,273 @@
+"""What ``Hub()`` and ``connect()`` return: a session, with an embedded hub or a stand-alone one, and virtual workers."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from fedsock.errors import Closed, ConfigError
+from fedsock.hub.server import HubServer
+from fedsock.peer.peer import Peer
+from fedsock.session.handle import WorkerHandle
+from fedsock.session.multi import MultiPointer
+from fedsock.session.pointer import Pointer
+from fedsock.session.session import Session
+from fedsock.transport.base import Transport
+from fedsock.transport.memory import memory_pair
+from fedsock.transport.websocket import dial
+from fedsock.worker.datasets import datasets_from_mapping
+from fedsock.worker.engine import SESSION_PREFIX, Engine
+from fedsock.worker.service import WorkerService
+
+DEFAULT_PORT = 8765
+MAX_FETCH_BYTES = 1 << 30
+
+Dial = Callable[[], Awaitable[Transport]]
+
+
+class Connection:
+    """A scientist's side of a hub. Enter it with ``async with``, or await it and close it later.
+
+    Attributes:
+        url: where the hub listens.
+        max_fetch_bytes: values above this many bytes are not fetched.
+    """
+
+    def __init__(self, *, timeout: float | None = 10.0, max_fetch_bytes: int = MAX_FETCH_BYTES) -> None:
+        self.max_fetch_bytes = max_fetch_bytes
+        self.url = ""
+        self._timeout = timeout
+        self._session: Session | None = None
+        self._peer: Peer | None = None
+        self._virtual: list[tuple[Peer, WorkerService]] = []
+
+    # ---- opening and closing
+
+    async def _open(self) -> Self:
+        if self._session is not None:
+            return self
+        await self._reach()
+        name = SESSION_PREFIX + secrets.token_hex(4)
+        session = Session(name=name, max_fetch_bytes=self.max_fetch_bytes)
+        peer = Peer(name, "session", self._dial, session, token=self._token())
+        session.attach(peer)
+        try:
+            await peer.start(self._timeout)
+        except BaseException:
+            await self._leave()
+            raise
+        self._session, self._peer = session, peer
+        return self
+
+    async def _reach(self) -> None:
+        """Prepare what ``_dial`` needs."""
+
+    async def _leave(self) -> None:
+        """Take down what ``_reach`` set up."""
+
+    async def _dial(self) -> Transport:
+        raise Closed("no hub")  # pragma: no cover  # both kinds of connection have their own
+
+    def _token(self) -> str | None:
+        return None
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        """Open it: ``hub = await fedsock.Hub()``."""
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Self:
+        return await self._open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Send what is queued (at most 5 s), say bye, and end virtual workers and an embedded hub.
+
+        Cancelling leaves at once.
+        """
+        session, self._session = self._session, None
+        try:
+            if session is not None:
+                await session.close()
+        finally:
+            for peer, service in self._virtual:
+                await peer.close()
+                service.close()
+            self._virtual.clear()
+            await self._leave()
+
+    @property
+    def _open_session(self) -> Session:
+        if self._session is None:
+            raise Closed("this hub is not open: use it inside `async with`, or `await` it first")
+        return self._session
+
+    # ---- workers and values
+
+    @property
+    def workers(self) -> Mapping[str, WorkerHandle]:
+        """The workers that are there, by name; live and read-only."""
+        return self._open_session.workers
+
+    @property
+    def failures(self) -> deque[Any]:
+        """The last 1,000 failures, awaited or not."""
+        return self._open_session.failures
+
+    async def worker(self, name: str, timeout: float | None = 10.0) -> WorkerHandle:
+        """Return a worker's handle once it has joined.
+
+        Args:
+            name: the worker's name.
+            timeout: seconds; None waits for ever.
+
+        Raises:
+            WorkerTimeout: it didn't join in time; names who is there.
+
+        Cancelling ends the wait only.
+        """
+        return await self._open_session.worker(name, timeout)
+
+    async def wait_for_workers(self, n: int, timeout: float | None = 10.0) -> Sequence[WorkerHandle]:
+        """Return the handles of all workers once at least n are there.
+
+        Args:
+            n: how many.
+            timeout: seconds; None waits for ever.
+
+        Raises:
+            WorkerTimeout: fewer joined in time.
+
+        Cancelling ends the wait only.
+        """
+        return await self._open_session.wait_for_workers(n, timeout)
+
+    def send(self, value: Any, *workers: WorkerHandle, **options: Any) -> MultiPointer:
+        """Send a value to several workers.
+
+        Args:
+            value: what travels.
+            workers: handles.
+            options: tags, description and copy, as for a handle's send.
+        """
+        return self._open_session.send(value, *workers, **options)
+
+    async def search(self, *tags: str) -> dict[str, list[Pointer]]:
+        """Return pointers to all that has all the tags: owners' data and this session's own objects.
+
+        Args:
+            tags: such as "#digits".
+
+        Cancelling ends the wait only.
+        """
+        return await self._open_session.search(*tags)
+
+    async def virtual_worker(
+        self, name: str, data: Mapping[str, Any] | None = None, private: bool = True, policy: Any = None
+    ) -> WorkerHandle:
+        """Start a worker in this process: the same engine and the same bytes.
+
+        Args:
+            name: its name.
+            data: its owner's data: name -> array.
+            private: whether they stay there.
+            policy: None or "deny", the default policy.
+
+        Raises:
+            ConfigError: data or policy are wrong.
+            NameTaken: another worker has the name.
+
+        Cancelling leaves no worker.
+        """
+        session = self._open_session
+        if policy not in (None, "deny"):
+            raise ConfigError(f"policy={policy!r}: only 'deny', the default, is allowed")
+        service = WorkerService(Engine(name, datasets_from_mapping(data or {}, private)))
+        peer = Peer(name, "worker", self._dial, service, token=self._token())
+        service.attach(peer)
+        self._virtual.append((peer, service))
+        await peer.start(self._timeout)
+        return await session.worker(name, self._timeout)
+
+
+class Hub(Connection):
+    """An embedded hub and a session on it.
+
+    Args:
+        host: where to listen; without a token file, loopback only.
+        port: 0 takes any free port.
+        token_file: peers must present a token of it.
+        tls_cert: certificate chain, for wss://.
+        tls_key: its key.
+        origins: browser origins to let in.
+        max_fetch_bytes: values above this many bytes are not fetched.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        token_file: Any = None,
+        tls_cert: Any = None,
+        tls_key: Any = None,
+        origins: Sequence[str] = (),
+        max_fetch_bytes: int = MAX_FETCH_BYTES,
+    ) -> None:
+        super().__init__(max_fetch_bytes=max_fetch_bytes)
+        self._server = HubServer(
+            host=host, port=port, token_file=token_file, tls_cert=tls_cert, tls_key=tls_key, origins=origins
+        )
+        self._attached: set[asyncio.Task[None]] = set()
+
+    async def _reach(self) -> None:
+        await self._server.start()
+        self.url = self._server.url
+
+    async def _leave(self) -> None:
+        await self._server.close()
+
+    async def _dial(self) -> Transport:
+        ours, theirs = memory_pair()
+        await self._server.attach(theirs)
+        return ours
+
+
+class Remote(Connection):
+    """A session on a stand-alone hub; made by ``connect``."""
+
+    def __init__(self, url: str, *, token: str | None, timeout: float | None, max_fetch_bytes: int) -> None:
+        super().__init__(timeout=timeout, max_fetch_bytes=max_fetch_bytes)
+        self.url = url
+        self._secret = token
+
+    def _token(self) -> str | None:
+        return self._secret
+
+    async def _dial(self) -> Transport:
+        return await dial(self.url, timeout=10.0)
+
+
+def connect(
+    url: str,
+    *,
+    token: str | None = None,
+    timeout: float | None = 10.0,
+    max_fetch_bytes: int = MAX_FETCH_BYTES,
+) -> Remote:
+    """Return a connection to a stand-alone hub, to be awaited or entered.
+
+    Args:
+        url: such as ws://127.0.0.1:8765.
+        token: what the hub's token file asks for.
+        timeout: seconds to reach the hub; None tries for ever.
+        max_fetch_bytes: values above this many bytes are not fetched.
+    """
+    return Remote(url, token=token, timeout=timeout, max_fetch_bytes=max_fetch_bytes)

@@ -1,0 +1,150 @@
+"""``python -m fedsock.worker``: an owner's worker, beside the data."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from fedsock.errors import ConnectionFailed, FedsockError
+from fedsock.peer.peer import Peer
+from fedsock.transport.base import Transport
+from fedsock.transport.websocket import dial
+from fedsock.worker.config import WorkerConfig, from_options, read_token
+from fedsock.worker.datasets import Dataset, load_datasets
+from fedsock.worker.engine import Engine
+from fedsock.worker.readers import READERS
+from fedsock.worker.service import WorkerService
+
+DIAL_SECONDS = 10.0
+"""One try to reach the hub."""
+
+CLOSE_SECONDS = 3.0
+"""For what is queued, when the worker is told to end; it is gone within five whoever is connected."""
+
+EXAMPLE = """\
+example: bob keeps measurements.npy to himself and lets others compute on it
+
+  python -m fedsock.worker --name bob --data x=measurements.npy
+
+and a scientist, elsewhere or in a second terminal, writes
+
+  import asyncio, fedsock
+
+  async def main():
+      async with fedsock.Hub() as hub:
+          bob = await hub.worker("bob", timeout=30)
+          x = bob.datasets["x"]
+          y = x + bob.send(1.0)
+          await y.wait()              # done at bob; what derives from private data can't be fetched
+
+  asyncio.run(main())
+
+--public NAME=FILE publishes a file: its values, and what is computed from them, may leave.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    made = argparse.ArgumentParser(
+        prog="python -m fedsock.worker",
+        description="Run a worker next to the data it lets others compute on.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--name", help="the worker's name at the hub")
+    made.add_argument("--hub", metavar="URL", help="the hub (default: ws://127.0.0.1:8765)")
+    made.add_argument("--config", metavar="FILE", help="a worker definition, such as workers/bob.toml")
+    made.add_argument("--data", metavar="NAME=FILE", action="append", default=[], help="a private data set")
+    made.add_argument("--public", metavar="NAME=FILE", action="append", default=[], help="a published data set")
+    made.add_argument("--token-file", metavar="FILE", help="a file that holds the token for the hub")
+    made.add_argument("--state", metavar="DIR", help="where the worker keeps what it must remember")
+    made.add_argument("--verbose", action="store_true", help="log what happens")
+    return made
+
+
+async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str | None) -> int:
+    """Run a worker until it is told to end; returns the exit code.
+
+    Args:
+        config: its definition.
+        datasets: the owner's data.
+        token: for the hub, or None.
+
+    Cancelling ends it as a signal would.
+    """
+    limits = config.limits
+    engine = Engine(
+        config.name, datasets, quota_bytes=limits.quota_bytes, quota_objects=limits.quota_objects
+    )
+    service = WorkerService(engine, threads=limits.threads)
+
+    async def dialled() -> Transport:
+        return await dial(config.hub, timeout=DIAL_SECONDS)
+
+    peer = Peer(config.name, "worker", dialled, service, token=token)
+    service.attach(peer)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    starting = asyncio.create_task(peer.start(None))
+    try:
+        await asyncio.wait({stopping, starting}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            print(f"worker {config.name} joined {config.hub} with {len(datasets)} data sets", flush=True)
+            finishing = asyncio.create_task(peer.finished())
+            await asyncio.wait({stopping, finishing}, return_when=asyncio.FIRST_COMPLETED)
+            finishing.cancel()
+        if peer.failed is not None:
+            raise peer.failed
+    finally:
+        starting.cancel()
+        stopping.cancel()
+        await peer.close(CLOSE_SECONDS)
+        service.close()
+    sys.stdout.flush()
+    if service.busy:
+        # A thread inside numpy can't be stopped, and the interpreter would wait for it.
+        os._exit(0)
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0 when told to end, 1 refused by the hub, 2 wrong options or files."""
+    options = parser().parse_args(argv)
+    if not options.name and not options.config:
+        parser().error("give --name NAME, or --config FILE that has one")
+    logging.basicConfig(
+        level=logging.INFO if options.verbose else logging.WARNING, format="%(asctime)s %(name)s %(message)s"
+    )
+    try:
+        config = from_options(
+            config=options.config,
+            name=options.name,
+            hub=options.hub,
+            token_file=options.token_file,
+            state=options.state,
+            data=options.data,
+            public=options.public,
+        )
+        datasets = load_datasets(config, READERS)
+        token = read_token(config)
+    except FedsockError as error:
+        print(f"fedsock.worker: {error}", file=sys.stderr)
+        return 2
+    try:
+        return asyncio.run(serve(config, datasets, token))
+    except ConnectionFailed as error:
+        print(f"fedsock.worker: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""Answers to Get and Transfer: the one gate through which values leave a worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fedsock.errors import ExportDenied, OpTypeError, TooLargeToFetch, UnknownObject
+from fedsock.policy.rules import Policy
+from fedsock.protocol import messages as m
+from fedsock.worker.jobs import Errand, SendValue
+from fedsock.worker.replies import Replies
+from fedsock.worker.store import FAILED, Entry, SessionStore, kind_of, size_of
+
+UNSENDABLE = frozenset({"Generator"})
+"""Kinds of values that stay where they are."""
+
+
+class Exports:
+    """Decides on exports and answers those who asked.
+
+    Args:
+        name: the worker's name.
+        policy: what decides.
+        replies: where answers go.
+    """
+
+    def __init__(self, name: str, policy: Policy, replies: Replies) -> None:
+        self._name = name
+        self._policy = policy
+        self._replies = replies
+
+    def unknown(self, store: SessionStore, id: int, ref: int | str) -> None:
+        """Answer a request for what isn't there."""
+        text = f"{self._name} holds no object {ref!r} of this session; it was released, or never made"
+        self._replies.send(store.address, m.Error(id=id, code=UnknownObject.code, message=text, object=ref))
+
+    def answer(self, errand: Errand) -> None:
+        """Answer a request whose value is there, or failed; lets go of the value.
+
+        Args:
+            errand: the request.
+        """
+        entry, store, request = errand.entry, errand.store, errand.request
+        entry.holds -= 1
+        refusal = self._refusal(entry, request)
+        if refusal is not None:
+            self._replies.send(store.address, refusal)
+        elif isinstance(request, m.Get):
+            entry.shared = True
+            self._replies.add(SendValue(store.address, entry.value, request))
+        else:
+            entry.shared = True
+            parcel = m.Deliver(session=store.address, id=request.as_id, value=None)
+            self._replies.add(SendValue(request.to, entry.value, parcel))
+            self._replies.done(store.address, request.id, entry)
+        store.settle(entry)
+
+    def _refusal(self, entry: Entry, request: m.Get | m.Transfer) -> m.Error | None:
+        decision = self._policy.export(entry.facts)
+        if not decision.allowed:
+            text = f"{self._name} keeps {_named(entry)}: {decision.reason} (rule {decision.rule}). Next: {decision.next_step}"
+            return _error(request, ExportDenied.code, text)
+        if entry.state is FAILED:
+            assert entry.failure is not None  # noqa: S101  # failed entries have one
+            return failed_because(request.id, 1, entry.failure, None)
+        if isinstance(request, m.Get) and request.limit is not None and size_of(entry.value) > request.limit:
+            size = size_of(entry.value)
+            text = (
+                f"{_named(entry)} at {self._name} has {size:,} bytes; at most {request.limit:,} are fetched. "
+                "Fetch a part, reduce it there, or raise hub.max_fetch_bytes"
+            )
+            return _error(request, TooLargeToFetch.code, text)
+        if kind_of(entry.value) in UNSENDABLE:
+            return _error(request, OpTypeError.code, f"a {kind_of(entry.value)} stays at {self._name}; fetch what it draws")
+        return None
+
+
+def _named(entry: Entry) -> str:
+    return f"data set {entry.id!r}" if isinstance(entry.id, str) else f"object {entry.id}"
+
+
+def _error(request: Any, code: str, text: str) -> m.Error:
+    return m.Error(id=request.id, code=code, message=text, object=request.ref)
+
+
+def failed_because(id: int, n: int, first: m.Failure, op: str | None) -> m.Error:
+    """Return the Error of what was not done because something else failed first.
+
+    Args:
+        id: first id without a value.
+        n: how many.
+        first: the first failure.
+        op: the op that was not run; None where the failure itself is told again.
+    """
+    if op is None:
+        return m.Error(id=id, n=n, code=first.code, message=first.message, op=first.op, object=first.id)
+    text = f"{op} was not run: {first.message}"
+    return m.Error(id=id, n=n, code=first.code, message=text, op=op, cause=first)

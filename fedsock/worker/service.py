@@ -1,0 +1,175 @@
+"""The shell around the engine: feeds it what links bring, runs its Computes, and writes what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from fedsock.errors import FedsockError, RemoteError
+from fedsock.peer.peer import Peer
+from fedsock.protocol import messages as m
+from fedsock.protocol.arrays import raw
+from fedsock.protocol.link import LinkEnd
+from fedsock.protocol.values import dumps, to_json
+from fedsock.worker.engine import Engine
+from fedsock.worker.jobs import Compute, Send, SendValue, Stopped
+
+INLINE_SECONDS = 50e-6
+"""Ops predicted to take less run at once: a thread costs about as much."""
+
+log = logging.getLogger("fedsock.worker")
+
+
+class WorkerService:
+    """A worker: an engine behind a peer. It is the peer's Owner.
+
+    Args:
+        engine: the behaviour.
+        threads: how many large ops run at a time.
+    """
+
+    def __init__(self, engine: Engine, *, threads: int = 2) -> None:
+        self._engine = engine
+        self._peer: Peer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"fedsock-{engine.name}")
+        self.busy = 0
+        """Computes under way in threads."""
+
+    def attach(self, peer: Peer) -> None:
+        """Speak through a peer; called once, on the loop."""
+        self._peer = peer
+        self._loop = asyncio.get_running_loop()
+
+    def close(self) -> None:
+        """Take no more; ops that run in threads can't be stopped and are not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # ---- what the peer brings
+
+    def batch(self, remote: str, body: memoryview) -> None:
+        """Take the body of a frame.
+
+        Raises:
+            BadMessage: it makes no sense; the peer resets that link.
+        """
+        messages = m.to_worker(body)
+        try:
+            self._perform(self._engine.receive(remote, messages))
+        finally:
+            self._flush()
+
+    def chunk(self, remote: str, stream: int, at: int, data: memoryview) -> None:
+        """Take a chunk of a stream.
+
+        Raises:
+            BadMessage: it doesn't fit its stream.
+        """
+        self._perform(self._engine.chunk(remote, stream, at, data))
+        self._flush()
+
+    def sent(self, remote: str, stream: int) -> None:
+        """Do nothing: values are immutable, so a sent stream needs no care."""
+
+    def ended(self, remote: str, end: LinkEnd) -> None:
+        """Forget a session whose link is over."""
+        log.info("link with %s is over: %s", remote, end.reason)
+        self._engine.forget(remote)
+        self._flush()
+
+    def joined(self, address: str, role: str) -> None:
+        """Do nothing: links begin with their first frame."""
+
+    def left(self, address: str, reason: str) -> None:
+        """Do nothing: the link knows when its peer has been away too long."""
+
+    def hub_up(self) -> None:
+        """Say so in the log."""
+        log.info("%s joined its hub", self._engine.name)
+
+    def hub_down(self) -> None:
+        """Say so in the log."""
+        log.info("%s lost its hub, trying again", self._engine.name)
+
+    # ---- carrying out
+
+    def _perform(self, instructions: Iterable[Compute]) -> None:
+        """Run Computes: small ones here, large ones in a thread; in the order in which they become ready."""
+        stack: list[Iterator[Compute]] = [iter(instructions)]
+        with np.errstate(all="ignore"):
+            while stack:
+                compute = next(stack[-1], None)
+                if compute is None:
+                    stack.pop()
+                elif compute.seconds > INLINE_SECONDS:
+                    self._start(compute)
+                else:
+                    result, error = compute.run()
+                    stack.append(self._engine.computed(compute, result, error))
+
+    def _start(self, compute: Compute) -> None:
+        assert self._loop is not None  # noqa: S101  # attached before anything arrives
+        self.busy += 1
+        future = self._loop.run_in_executor(self._pool, _run_quietly, compute)
+        future.add_done_callback(lambda done: self._finished(compute, done))
+
+    def _finished(self, compute: Compute, done: asyncio.Future[tuple[Any, Exception | None]]) -> None:
+        self.busy -= 1
+        if done.cancelled():
+            return
+        result, error = done.result()
+        self._perform(self._engine.computed(compute, result, error))
+        self._flush()
+
+    def _flush(self) -> None:
+        peer = self._peer
+        if peer is None:
+            return
+        for instruction in self._engine.replies():
+            if not (peer.has_link(instruction.peer) or _opens(instruction)):
+                continue
+            link = peer.link(instruction.peer)
+            if type(instruction) is Send:
+                link.send(m.encode(instruction.message))
+            elif type(instruction) is Stopped:
+                link.stop_stream(instruction.stream)
+            else:
+                self._send_value(instruction)  # type: ignore[arg-type]
+        peer.wake()
+
+    def _send_value(self, instruction: SendValue) -> None:
+        assert self._peer is not None  # noqa: S101  # only called by _flush
+        link, request = self._peer.link(instruction.peer), instruction.request
+        large: list[Any] = []
+        try:
+            # Numbers of streams are given out only once the whole value is known to travel.
+            dumps(to_json(instruction.value, lambda array: 1))
+            tree = to_json(instruction.value, lambda array: _later(large, array, link))
+        except FedsockError as error:
+            if isinstance(request, m.Get):
+                link.send(m.encode(m.Error(request.id, RemoteError.code, str(error), object=request.ref)))
+            return
+        if isinstance(request, m.Get):
+            link.send(m.encode(m.Value(request.id, tree)))
+        else:
+            link.send(m.encode(m.Deliver(request.session, request.id, tree)))
+
+
+def _later(large: list[Any], array: Any, link: Any) -> int:
+    large.append(array)
+    return int(link.send_stream(raw(array)))
+
+
+def _opens(instruction: Any) -> bool:
+    """Whether an instruction may open a link: only what is delivered to another worker does."""
+    return isinstance(instruction, SendValue) and isinstance(instruction.request, m.Deliver)
+
+
+def _run_quietly(compute: Compute) -> tuple[Any, Exception | None]:
+    with np.errstate(all="ignore"):
+        return compute.run()
