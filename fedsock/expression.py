@@ -370,7 +370,7 @@ LOCAL_FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     np.size: lambda a, axis=None: a.size if axis is None else a.shape[axis],
     np.result_type: lambda *values: np.result_type(*_dtypes_of(values)),
     np.can_cast: _can_cast,
-    np.common_type: lambda *arrays: np.common_type(*(np.empty(0, dtype) for dtype in _dtypes_of(arrays))),
+    np.common_type: lambda *arrays: np.common_type(*(np.empty(0, array.dtype) for array in arrays)),
     np.iscomplexobj: _complex,
     np.isrealobj: lambda x: not _complex(x),
 }

@@ -1,4 +1,4 @@
-"""A peer with workers of a few lines: frames are read by the protocol's own rules, ops run by the table's functions."""
+"""A peer with workers of a few lines: the protocol reads frames, the table's functions run ops."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ class FakeLink:
 class FakeWorker:
     """Holds values, runs ops, answers; ``log`` has every message it took."""
 
-    def __init__(self, peer: FakePeer, address: str, datasets: dict[str, Any], private: frozenset[str]) -> None:
+    def __init__(
+        self, peer: FakePeer, address: str, datasets: dict[str, Any], private: frozenset[str]
+    ) -> None:
         self.peer = peer
         self.address = address
         self.link = FakeLink()
@@ -140,7 +142,9 @@ class FakeWorker:
         told = []
         for name, value in self.datasets.items():
             told.append(
-                messages.Described(name, arrays.dtype_name(value.dtype), list(value.shape), value.nbytes, tags=["#own"])
+                messages.Described(
+                    name, arrays.dtype_name(value.dtype), list(value.shape), value.nbytes, tags=["#own"]
+                )
             )
         self.say(messages.Offer(told))
 
@@ -161,12 +165,16 @@ class FakeWorker:
             args = [values.from_json(arg, self.value) for arg in message.args]
             kwargs = {name: values.from_json(arg, self.value) for name, arg in message.kw.items()}
             with np.errstate(all="ignore"):
-                results = flatten(row, row.function(*check(row, args, kwargs)[0], **check(row, args, kwargs)[1]))
+                results = flatten(
+                    row, row.function(*check(row, args, kwargs)[0], **check(row, args, kwargs)[1])
+                )
         except Missing:
             self.expected.update(ids)
             raise
         except Exception as error:
-            first = error if isinstance(error, Failed) else Failed(op_error_class(error).code, str(error), ids[0])
+            first = (
+                error if isinstance(error, Failed) else Failed(op_error_class(error).code, str(error), ids[0])
+            )
             for number in ids:
                 self.expected.discard(number)
                 self.store[number] = first
@@ -196,7 +204,7 @@ class FakeWorker:
         self.tags[message.id] = list(message.tags)
         self.arrived(message.id, value)
         self.done(message.id, value)
-        for stream in sent:
+        for stream in [] if self.mute else sent:
             self.peer.session.sent(self.address, stream)
 
     def on_get(self, message: messages.Get) -> None:
@@ -209,7 +217,9 @@ class FakeWorker:
             self.say(messages.Error(message.id, "export_denied", "private", object=message.ref))
             return
         if isinstance(value, np.ndarray) and message.limit is not None and value.nbytes > message.limit:
-            self.say(messages.Error(message.id, "too_large_to_fetch", f"{value.nbytes} bytes", object=message.ref))
+            self.say(
+                messages.Error(message.id, "too_large_to_fetch", f"{value.nbytes} bytes", object=message.ref)
+            )
             return
         out: list[tuple[int, memoryview]] = []
 
@@ -219,7 +229,7 @@ class FakeWorker:
             return self.streams
 
         self.say(messages.Value(message.id, values.to_json(value, stream)))
-        for number, data in out:
+        for number, data in [] if self.mute else out:
             for at in range(0, len(data), 1 << 16):
                 self.peer.session.chunk(self.address, number, at, data[at : at + (1 << 16)])
 
@@ -241,7 +251,9 @@ class FakeWorker:
             records = [messages.Described(number) for number in self.store if isinstance(number, int)]
         elif message.about == "search":
             own = [messages.Described(name) for name in self.datasets if set(message.tags) <= {"#own"}]
-            tagged = [messages.Described(n) for n, tags in self.tags.items() if set(message.tags) <= set(tags)]
+            tagged = [
+                messages.Described(n) for n, tags in self.tags.items() if set(message.tags) <= set(tags)
+            ]
             records = own + [one for one in tagged if one.id in self.store]
         elif message.about == "clear":
             self.store = dict(self.datasets)
@@ -253,6 +265,8 @@ class FakeWorker:
     def on_transfer(self, message: messages.Transfer) -> None:
         if message.ref in self.private:
             self.say(messages.Error(message.id, "export_denied", "private", object=message.ref))
+            return
+        if self.mute:
             return
         target = self.peer.workers[message.to]
         assert message.as_id in target.expected
@@ -278,7 +292,9 @@ class FakePeer:
         self.closed = False
         self._woken = False
 
-    def add(self, name: str, epoch: str = "aaaa", private: tuple[str, ...] = (), **datasets: Any) -> FakeWorker:
+    def add(
+        self, name: str, epoch: str = "aaaa", private: tuple[str, ...] = (), **datasets: Any
+    ) -> FakeWorker:
         worker = FakeWorker(self, f"{name}@{epoch}", datasets, frozenset(private))
         self.workers[worker.address] = worker
         self.present.add(worker.address)
@@ -308,7 +324,7 @@ class FakePeer:
 
 @dataclass(frozen=True)
 class House:
-    """A session with bob, who owns ``data`` (public) and ``secret`` (private), and alice, who owns nothing."""
+    """A session with bob, who owns ``data`` (public) and ``secret`` (private), and alice, who has nothing."""
 
     session: Session
     peer: FakePeer
@@ -316,6 +332,13 @@ class House:
     alice: WorkerHandle
     bobs: FakeWorker
     alices: FakeWorker
+
+    async def until_held(self, *pointers: Any) -> None:
+        """Wait until bob holds these values and his data sets, and no others."""
+        due = {"data", "secret", *(pointer.id_at_location for pointer in pointers)}
+        async with asyncio.timeout(5):
+            while set(self.bobs.store) != due:  # noqa: ASYNC110 (the fake has no event to wait for)
+                await asyncio.sleep(0.01)
 
 
 @pytest.fixture

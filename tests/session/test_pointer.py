@@ -27,20 +27,20 @@ async def test_chain_travels_in_one_frame(house: Any) -> None:
 @pytest.mark.parametrize(
     "op",
     [
-        "p + 2", "2 - p", "p * 1.5", "p / q", "7 // p", "p % 2", "p ** 2", "2 ** p", "p @ q", "-p", "+p", "abs(p)",
-        "p < q", "p <= 2", "p == q", "p != 3", "p >= q", "p > 1", "local * p", "local @ p", "np.float32(2) * p",
-        "np.where(p > 1, p, 0)", "np.add.reduce(p)", "np.linalg.norm(p)", "p.sum()", "p.mean(axis=0)", "p.T",
+        "p + 2", "2 - p", "p * 1.5", "p / q", "7 // p", "p % 2", "p ** 2", "2 ** p", "p @ q", "-p",
+        "+p",
+        "abs(p)", "p < q", "p <= 2", "p == q", "p != 3", "p >= q", "p > 1", "local * p", "local @ p", "np.float32(2) * p",
+        "np.where(p > 1, p, 0)", "np.add.reduce(p)", "np.linalg.norm(p)", "p.sum()", "p.mean(axis=0)",
+        "p.T",
         "p.reshape(3, 1)", "p[1]", "p[1:]", "p[p > 1]", "p[[0, 2]]", "p[..., None]", "np.concatenate([p, q, local])",
         "p.astype(np.float32)", "np.sum(p, dtype=np.float32)", "p + [1, 2, 3]", "p.clip(1, 2)", "np.sin(p)",
-        "round(p, 1)", "np.linalg.svd(p.reshape(3, 1)).S", "p[np.array([True, False, True])]", "p + 1j",
+        "np.linalg.svd(p.reshape(3, 1)).S", "p[np.array([True, False, True])]", "p + 1j",
     ],
 )  # fmt: skip
 async def test_expression_is_numpys(house: Any, op: str) -> None:
     a, b = np.array([1.0, 2.5, 3]), np.array([3.0, 2, 1])
     local = np.array([2.0, 0, 1])
     names = {"np": np, "local": local}
-    if "round" in op:
-        op = "np.round(p, 1)"
     got = await eval(op, {**names, "p": house.bob.send(a), "q": house.bob.send(b)})  # noqa: S307
     want = eval(op, {**names, "p": a, "q": b})  # noqa: S307
     np.testing.assert_array_equal(got, want)
@@ -48,7 +48,9 @@ async def test_expression_is_numpys(house: Any, op: str) -> None:
     assert type(got) is type(want)
 
 
-@pytest.mark.parametrize("op", ["p & q", "p | 4", "p ^ q", "p << 2", "p >> q", "~p", "1 << p", "divmod(p, 2)[1]"])
+@pytest.mark.parametrize(
+    "op", ["p & q", "p | 4", "p ^ q", "p << 2", "p >> q", "~p", "1 << p", "divmod(p, 2)[1]"]
+)
 async def test_integer_operators(house: Any, op: str) -> None:
     a, b = np.array([1, 2, 7]), np.array([3, 0, 1])
     got = await eval(op, {"p": house.bob.send(a), "q": house.bob.send(b)})  # noqa: S307
@@ -63,7 +65,9 @@ async def test_several_results_are_numpys_tuple(house: Any) -> None:
     assert isinstance(result.S, Pointer)
     values = await result
     assert type(values) is type(np.linalg.svd(matrix))
-    both = await asyncio.gather(np.linalg.eigh(house.bob.send(matrix.T @ matrix)), np.modf(house.bob.send(1.5)))
+    both = await asyncio.gather(
+        np.linalg.eigh(house.bob.send(matrix.T @ matrix)), np.modf(house.bob.send(1.5))
+    )
     assert type(both[1]) is tuple
     assert both[1] == (0.5, 1.0)
 
@@ -81,7 +85,7 @@ async def test_metadata_is_local(house: Any) -> None:
         list(y)
     assert await y.wait() is y
     assert y.shape == (2, 3)
-    first, second = y
+    _, second = y
     np.testing.assert_array_equal(await second, np.full(3, 2, np.float32))
     assert not house.bobs.named(messages.Get)[1:]
 
@@ -194,7 +198,7 @@ async def test_failure_and_what_depends_on_it(house: Any) -> None:
     assert second.value.__cause__ is first.value
     assert (first.value.op, first.value.worker) == ("add", "bob")
     assert "bob" in str(first.value)
-    assert list(house.session.failures)[0] is first.value
+    assert house.session.failures[0] is first.value
     with pytest.raises(errors.OpValueError):
         await after.wait()
     with pytest.raises(errors.OpValueError):
@@ -221,8 +225,7 @@ async def test_release(house: Any) -> None:
         await p
     np.testing.assert_array_equal(await y, [2, 2])
     assert await y.get(release=True) is not None
-    await asyncio.sleep(0.15)
-    assert set(house.bobs.store) == {"data", "secret"}
+    await house.until_held()
 
 
 async def test_awaiting_twice_and_with_asyncio(house: Any) -> None:
@@ -232,7 +235,6 @@ async def test_awaiting_twice_and_with_asyncio(house: Any) -> None:
     assert await asyncio.wait_for(p, 1) == 1
     assert await asyncio.shield(p) == 1
     assert await asyncio.create_task(p.get()) == 1
-    assert await q["a"].wait() if False else True
     assert await house.bob.send({"a": np.ones(2), "b": 3})["b"] == 3
 
 
@@ -294,7 +296,8 @@ async def test_copy_and_move_between_workers(house: Any) -> None:
     with pytest.raises(errors.PointerReleased, match="moved"):
         p + 1
     np.testing.assert_array_equal(await moved, [0, 1, 2])
-    await asyncio.sleep(0.15)
+    del q
+    await house.until_held()
     assert number not in house.bobs.store
     same = moved.move(house.alice)
     np.testing.assert_array_equal(await same, [0, 1, 2])
@@ -323,14 +326,20 @@ async def test_pointer_to_pointer(house: Any) -> None:
     inner = await result
     assert inner.location is house.bob
     np.testing.assert_array_equal(await inner, [0, 2, 6])
-    for write in (lambda: pp + p, lambda: p + pp, lambda: pp.send("bob"), lambda: pp.move("bob"), lambda: pp.copy("bob")):
+    for write in (
+        lambda: pp + p,
+        lambda: p + pp,
+        lambda: pp.send("bob"),
+        lambda: pp.move("bob"),
+        lambda: pp.copy("bob"),
+    ):
         with pytest.raises(errors.PointersMixed):
             write()
     with pytest.raises(errors.PointersMixed):
         pp += 1
     assert pp.shape == (3,)
     again = p.id_at_location
-    del p, inner
+    p = inner = None
     assert (await pp.get()).id_at_location == again
     pp.release()
     with pytest.raises(errors.PointerReleased):

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedsock import errors
+
+
+async def test_questions(house: Any) -> None:
+    p = house.bob.send(1.0)
+    y = p + 1
+    assert 0 < await house.bob.ping() < 5
+    stats = await house.bob.stats()
+    assert stats.ops_run == stats["ops_run"] == 1
+    with pytest.raises(AttributeError, match="ops_run"):
+        _ = stats.nothing
+    assert [one.id for one in await house.bob.objects()] == [p.id_at_location, y.id_at_location]
+    del y
+    assert [one.id for one in await house.bob.objects()] == [p.id_at_location]
+
+
+async def test_search_follows_assignments(house: Any) -> None:
+    p = house.bob.send(np.ones(2), tags="#t")
+    p += 1
+    (found,) = await house.bob.search("#t")
+    assert found is p
+    p.release()
+    assert await house.bob.search("#t") == []
+
+
+async def test_clear(house: Any) -> None:
+    p = house.bob.send(1.0)
+    pp = house.alice.send(p)
+    await house.bob.clear()
+    assert set(house.bobs.store) == {"data", "secret"}
+    for use in (lambda: p + 1, lambda: pp + 1):
+        with pytest.raises(errors.PointerReleased):
+            use()
+    assert await house.bob.datasets["data"].sum() == 15
+
+
+async def test_what_cannot_be_sent(house: Any) -> None:
+    for value in (object(), {1: 2}, np.array([None]), b"bytes", {1, 2}, "\ud800"):
+        with pytest.raises(errors.UnsupportedValue):
+            house.bob.send(value)
+    with pytest.raises(errors.UnsupportedValue, match="tags"):
+        house.bob.send(1, tags=["x" * 201])
+    with pytest.raises(errors.UnsupportedValue, match="description"):
+        house.bob.send(1, description="x" * 10_001)
+    with pytest.raises(errors.WorkerLost):
+        pickle.dumps(house.bob)
+
+
+async def test_it_shows_what_is_known(house: Any) -> None:
+    assert "bob" in repr(house.bob)
+    assert "data" in repr(house.bob.datasets)
+    assert len(house.bob.datasets) == 2
+    html = house.bob._repr_mimebundle_()["text/html"]
+    assert "float64[6]" in html
