@@ -1,43 +1,43 @@
 """Every exception of fedsock and its code on the wire (floor 0: imports numpy's exception classes only).
 
-    FedsockError
-    ├── ProtocolError             what a peer sent breaks "fedsock/1"
-    │   ├── BadFrame              a frame's head is not one; that socket is closed
-    │   ├── BadMessage            a body, message or value is not one; that link is reset
-    │   └── IdReused              a result id was used twice on a link
-    ├── UnsupportedValue          a value that can't travel (TypeError)
-    │   └── ValueTooLarge         more JSON, or deeper, than one value may be (also ValueError)
-    ├── ConfigError               a configuration, option or file is wrong (ValueError)
-    ├── ConnectionFailed          no conversation with a hub (ConnectionError)
-    │   ├── HubTimeout            no hub answered in time (also TimeoutError)
-    │   ├── NotAuthorized         the hub takes no such token, role or name (PermissionError)
-    │   ├── NameTaken             another live process holds the name
-    │   ├── Superseded            a newer socket of the same process took over
-    │   ├── HubLost               no hub for too long
-    │   └── Closed                this hub or session was closed here
-    ├── WorkerTimeout             the worker did not join in time (TimeoutError)
-    ├── WorkerLost                the worker went away; ``ran`` is "no" or "maybe"
-    ├── BacklogFull               too much is queued; await something
-    ├── WrongLoop                 used from another thread or event loop (RuntimeError)
-    ├── PointerError
-    │   ├── PointersApart         operands live at two workers (ValueError)
-    │   ├── PointersMixed         a pointer with a pointer to a pointer, or deeper nesting (TypeError)
-    │   ├── PointerReleased       used after release or move
-    │   ├── PointerTruthError     truth of a pointer (TypeError, ValueError)
-    │   ├── ImplicitFetch         something asked for the value without await (TypeError)
-    │   ├── InPlaceRefused        out=, in-place methods, local targets (TypeError)
-    │   ├── OwnerDataReadOnly     assignment through an owner's data set (ValueError)
-    │   └── MetadataNotReady      shape or dtype are not known yet: await p.wait()
-    └── RemoteError               what a worker answered; carries op, object_id and worker
-        ├── OpFailed              the op ran and failed, or could not run
-        │   ├── OpValueError, OpTypeError, OpIndexError, OpAxisError, OpKeyError, OpLinAlgError,
-        │   │   OpZeroDivisionError, OpOverflowError, OpMemoryError   (each numpy's class too)
-        │   ├── UnknownOp         the worker's table has no such op
-        │   └── OpCancelled       cancelled by p.cancel(), or depends on what was
-        ├── UnknownObject         the worker holds no object of that id (KeyError)
-        ├── QuotaExceeded         the session's bytes or objects at the worker are used up (MemoryError)
-        ├── TooLargeToFetch       larger than hub.max_fetch_bytes (ValueError)
-        └── ExportDenied          the owner's policy keeps the value (PermissionError)
+FedsockError
+├── ProtocolError             what a peer sent breaks "fedsock/1"
+│   ├── BadFrame              a frame's head is not one; that socket is closed
+│   ├── BadMessage            a body, message or value is not one; that link is reset
+│   └── IdReused              a result id was used twice on a link
+├── UnsupportedValue          a value that can't travel (TypeError)
+│   └── ValueTooLarge         more JSON, or deeper, than one value may be (also ValueError)
+├── ConfigError               a configuration, option or file is wrong (ValueError)
+├── ConnectionFailed          no conversation with a hub (ConnectionError)
+│   ├── HubTimeout            no hub answered in time (also TimeoutError)
+│   ├── NotAuthorized         the hub takes no such token, role or name (PermissionError)
+│   ├── NameTaken             another live process holds the name
+│   ├── Superseded            a newer socket of the same process took over
+│   ├── HubLost               no hub for too long
+│   └── Closed                this hub or session was closed here
+├── WorkerTimeout             the worker did not join in time (TimeoutError)
+├── WorkerLost                the worker went away; ``ran`` is "no" or "maybe"
+├── BacklogFull               too much is queued; await something
+├── WrongLoop                 used from another thread or event loop (RuntimeError)
+├── PointerError
+│   ├── PointersApart         operands live at two workers (ValueError)
+│   ├── PointersMixed         a pointer with a pointer to a pointer, or deeper nesting (TypeError)
+│   ├── PointerReleased       used after release or move
+│   ├── PointerTruthError     truth of a pointer (TypeError, ValueError)
+│   ├── ImplicitFetch         something asked for the value without await (TypeError)
+│   ├── InPlaceRefused        out=, in-place methods, local targets (TypeError)
+│   ├── OwnerDataReadOnly     assignment through an owner's data set (ValueError)
+│   └── MetadataNotReady      shape or dtype are not known yet: await p.wait()
+└── RemoteError               what a worker answered; carries op, object_id and worker
+    ├── OpFailed              the op ran and failed, or could not run
+    │   ├── OpValueError, OpTypeError, OpIndexError, OpAxisError, OpKeyError, OpLinAlgError,
+    │   │   OpZeroDivisionError, OpOverflowError, OpMemoryError   (each numpy's class too)
+    │   ├── UnknownOp         the worker's table has no such op
+    │   └── OpCancelled       cancelled by p.cancel(), or depends on what was
+    ├── UnknownObject         the worker holds no object of that id (KeyError)
+    ├── QuotaExceeded         the session's bytes or objects at the worker are used up (MemoryError)
+    ├── TooLargeToFetch       larger than hub.max_fetch_bytes (ValueError)
+    └── ExportDenied          the owner's policy keeps the value (PermissionError)
 """
 
 from __future__ import annotations
@@ -272,7 +272,7 @@ class OpIndexError(OpFailed, IndexError):
     code = "op_index"
 
 
-class OpAxisError(OpFailed, np.exceptions.AxisError):  # type: ignore[misc]  # its __init__ takes other arguments
+class OpAxisError(OpFailed, np.exceptions.AxisError):
     """numpy raised AxisError (a ValueError and an IndexError)."""
 
     code = "op_axis"

@@ -34,9 +34,7 @@ class Member:
         "address", "gone", "holding", "name", "outbox", "queued_bytes", "role", "secret", "wake", "watching",
     )  # fmt: skip
 
-    def __init__(
-        self, address: str, role: Literal["worker", "session"], secret: str, wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, address: str, role: Literal["worker", "session"], secret: str, wake: Callable[[], None]) -> None:
         self.address = address
         self.name = address.partition("@")[0]
         self.role: Literal["worker", "session"] = role
@@ -82,9 +80,7 @@ class Router:
         workers = [m.address for m in self._by_address.values() if m.role == "worker"]
         self._by_address[member.address] = member
         self._by_name[member.name] = member
-        member.put(
-            m.encode(m.Welcome(address=member.address, workers=workers if member.role == "session" else []))
-        )
+        member.put(m.encode(m.Welcome(address=member.address, workers=workers if member.role == "session" else [])))
         self._announce(member, m.encode(m.Joined(peer=member.address, role=member.role)))
 
     def leave(self, member: Member, reason: Literal["gone", "bye", "superseded"]) -> None:

@@ -89,9 +89,7 @@ class HubServer:
         Cancelling leaves nothing listening.
         """
         try:
-            self._listener = await listen(
-                self._host, self._port, self._serve, ssl=self._ssl, origins=self._origins
-            )
+            self._listener = await listen(self._host, self._port, self._serve, ssl=self._ssl, origins=self._origins)
         except OSError as error:
             raise ConfigError(f"can't listen on {self._host}:{self._port}: {error.strerror or error}") from error
 
@@ -171,7 +169,8 @@ class HubServer:
                 self._supersede(holder)
             elif await self._answers(holder):
                 refusal = m.Refused(
-                    code=NameTaken.code, message=f"another live process has the name {said.name}: choose another"
+                    code=NameTaken.code,
+                    message=f"another live process has the name {said.name}: choose another",
                 )
             else:
                 self._supersede(holder)

@@ -211,9 +211,7 @@ class Peer:
     async def _hello(self) -> Transport:
         transport = await self._dial()
         try:
-            hello = hub.Hello(
-                name=self.name, epoch=self.epoch, role=self._role, secret=self._secret, token=self._token
-            )
+            hello = hub.Hello(name=self.name, epoch=self.epoch, role=self._role, secret=self._secret, token=self._token)
             async with asyncio.timeout(WELCOME_SECONDS):
                 await transport.send(hub.encode(hello))
                 answer = hub.decode(split(await transport.recv())[0])
@@ -383,8 +381,7 @@ class Peer:
         except ProtocolError as error:
             log.warning("link with %s is reset: %s", head.sender, error)
             self._reset(head.sender, error.code)
-        if link.deadline is not None or link.queued_messages:
-            self.wake()
+        self.wake()
 
     def _reset(self, remote: str, code: str) -> None:
         link = self._links.pop(remote, None)

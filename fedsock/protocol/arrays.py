@@ -90,7 +90,7 @@ def raw(array: Array) -> memoryview:
     """
     if array.nbytes == 0:
         return memoryview(b"")
-    return memoryview(array.reshape(-1).view(np.uint8)).cast("B")
+    return array.reshape(-1).view(np.uint8).data.cast("B")
 
 
 def header(array: Array) -> dict[str, Any]:

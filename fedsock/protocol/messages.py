@@ -30,11 +30,11 @@ class Message(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True,
     """What every message is: frozen, and strict about its fields."""
 
 
-class Open(Message, tag="open"):
+class Open(Message, frozen=True, tag="open"):
     """Session -> worker, first on a link: what do you offer? Answered by Offer."""
 
 
-class Op(Message, tag="op"):
+class Op(Message, frozen=True, tag="op"):
     """Session -> worker: run an op.
 
     Attributes:
@@ -54,7 +54,7 @@ class Op(Message, tag="op"):
     last: list[Id] = []
 
 
-class Put(Message, tag="put"):
+class Put(Message, frozen=True, tag="put"):
     """Session -> worker: keep a value; its large arrays follow as streams."""
 
     id: Id
@@ -63,7 +63,7 @@ class Put(Message, tag="put"):
     description: Text = ""
 
 
-class Get(Message, tag="get"):
+class Get(Message, frozen=True, tag="get"):
     """Session -> worker: send a value home. Answered by Value or Error of the same id.
 
     Attributes:
@@ -77,19 +77,19 @@ class Get(Message, tag="get"):
     limit: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
-class Release(Message, tag="release"):
+class Release(Message, frozen=True, tag="release"):
     """Session -> worker: forget objects; ids and inclusive [first, last] ranges."""
 
     ids: list[Id | Annotated[list[Id], msgspec.Meta(min_length=2, max_length=2)]]
 
 
-class Cancel(Message, tag="cancel"):
+class Cancel(Message, frozen=True, tag="cancel"):
     """Session -> worker: give up ops that have not finished; they and what depends on them fail."""
 
     ids: list[Id]
 
 
-class Ask(Message, tag="ask"):
+class Ask(Message, frozen=True, tag="ask"):
     """Session -> worker: a question about the session's own objects or the worker. Answered by Answer."""
 
     id: Id
@@ -97,14 +97,14 @@ class Ask(Message, tag="ask"):
     tags: Tags = []
 
 
-class Expect(Message, tag="expect"):
+class Expect(Message, frozen=True, tag="expect"):
     """Session -> worker: another worker will deliver the value of this id."""
 
     id: Id
     sender: Address
 
 
-class Transfer(Message, tag="transfer"):
+class Transfer(Message, frozen=True, tag="transfer"):
     """Session -> worker: deliver a value to another worker. Answered by Done or Error of the same id.
 
     Attributes:
@@ -120,7 +120,7 @@ class Transfer(Message, tag="transfer"):
     as_id: Id
 
 
-class Fail(Message, tag="fail"):
+class Fail(Message, frozen=True, tag="fail"):
     """Session -> worker: an expected value will not come."""
 
     id: Id
@@ -128,7 +128,7 @@ class Fail(Message, tag="fail"):
     message: Text = ""
 
 
-class Deliver(Message, tag="deliver"):
+class Deliver(Message, frozen=True, tag="deliver"):
     """Worker -> worker: the value that a session announced with Expect."""
 
     session: Address
@@ -136,7 +136,7 @@ class Deliver(Message, tag="deliver"):
     value: Any
 
 
-class Stop(Message, tag="stop"):
+class Stop(Message, frozen=True, tag="stop"):
     """Receiver -> sender of a stream: send no more of it."""
 
     stream: Id
@@ -166,13 +166,13 @@ class Described(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
     private: bool = False
 
 
-class Offer(Message, tag="offer"):
+class Offer(Message, frozen=True, tag="offer"):
     """Worker -> session: the owner's data sets."""
 
     datasets: list[Described]
 
 
-class Done(Message, tag="done"):
+class Done(Message, frozen=True, tag="done"):
     """Worker -> session: ids ``id`` to ``id + n - 1`` are there, all of one dtype and shape.
 
     Attributes:
@@ -199,7 +199,7 @@ class Failure(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True,
     op: Name | None = None
 
 
-class Error(Message, tag="error"):
+class Error(Message, frozen=True, tag="error"):
     """Worker -> session: ids ``id`` to ``id + n - 1`` have no value, or a request failed.
 
     Attributes:
@@ -219,14 +219,14 @@ class Error(Message, tag="error"):
     cause: Failure | None = None
 
 
-class Value(Message, tag="value"):
+class Value(Message, frozen=True, tag="value"):
     """Worker -> session: the answer to Get; large arrays follow as streams."""
 
     id: Id
     value: Any
 
 
-class Answer(Message, tag="answer"):
+class Answer(Message, frozen=True, tag="answer"):
     """Worker -> session: the answer to Ask."""
 
     id: Id

@@ -246,9 +246,8 @@ def _read_ellipsis(inner: Any) -> Any:
 
 
 def _read_record(inner: Any) -> RemoteRecord:
-    if type(inner) is list and len(inner) == 3 and type(inner[0]) is str and type(inner[1]) is str:
-        if type(inner[2]) in (int, str):
-            return RemoteRecord(*inner)
+    if type(inner) is list and [type(part) for part in inner] in ([str, str, int], [str, str, str]):
+        return RemoteRecord(*inner)
     raise BadMessage("a record of a pointer is a worker, an epoch and an id")
 
 

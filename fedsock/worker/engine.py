@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fedsock.errors import BadMessage, IdReused, QuotaExceeded, RemoteError
+from fedsock.errors import BadMessage, IdReused, QuotaExceeded
 from fedsock.ops import TABLE, Row
 from fedsock.policy.rules import Policy
 from fedsock.protocol import messages as m
@@ -19,10 +19,10 @@ from fedsock.protocol.arrays import Incoming
 from fedsock.protocol.values import from_json
 from fedsock.worker.datasets import Dataset
 from fedsock.worker.exports import Exports
-from fedsock.worker.jobs import Compute, Errand, Instruction, Job, Stopped
+from fedsock.worker.jobs import Compute, Errand, Instruction, Stopped
 from fedsock.worker.replies import Replies
 from fedsock.worker.runner import Runner
-from fedsock.worker.store import FAILED, PENDING, READY, Entry, Filling, SessionStore, size_of
+from fedsock.worker.store import PENDING, READY, Entry, Filling, SessionStore, size_of
 
 QUOTA_BYTES = 4 << 30
 """What one session may hold at a worker, by default."""
@@ -324,6 +324,3 @@ def _owned(dataset: Dataset) -> Entry:
     entry.state, entry.value, entry.shared = READY, dataset.array, True
     entry.tags, entry.description = tuple(dataset.tags), dataset.description
     return entry
-
-
-__all__ = ["FAILED", "QUOTA_BYTES", "QUOTA_OBJECTS", "Engine", "RemoteError"]

@@ -58,7 +58,10 @@ class Exports:
     def _refusal(self, entry: Entry, request: m.Get | m.Transfer) -> m.Error | None:
         decision = self._policy.export(entry.facts)
         if not decision.allowed:
-            text = f"{self._name} keeps {_named(entry)}: {decision.reason} (rule {decision.rule}). Next: {decision.next_step}"
+            text = (
+                f"{self._name} keeps {_named(entry)}: {decision.reason} (rule {decision.rule}). "
+                f"Next: {decision.next_step}"
+            )
             return _error(request, ExportDenied.code, text)
         if entry.state is FAILED:
             assert entry.failure is not None  # noqa: S101  # failed entries have one
@@ -71,7 +74,11 @@ class Exports:
             )
             return _error(request, TooLargeToFetch.code, text)
         if kind_of(entry.value) in UNSENDABLE:
-            return _error(request, OpTypeError.code, f"a {kind_of(entry.value)} stays at {self._name}; fetch what it draws")
+            return _error(
+                request,
+                OpTypeError.code,
+                f"a {kind_of(entry.value)} stays at {self._name}; fetch what it draws",
+            )
         return None
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from fedsock.errors import (
     FedsockError,
     OpCancelled,
-    OpFailed,
     OpValueError,
     QuotaExceeded,
     UnknownObject,
@@ -50,9 +49,7 @@ class Runner:
         self._exports = exports
         self.ops_run = 0
 
-    def submit(
-        self, store: SessionStore, op: Op, find: Callable[[int | str], Entry | None]
-    ) -> Iterator[Compute]:
+    def submit(self, store: SessionStore, op: Op, find: Callable[[int | str], Entry | None]) -> Iterator[Compute]:
         """Take an op; yields its Compute if it can start now.
 
         Args:
@@ -123,7 +120,7 @@ class Runner:
         """
         waiting, entry.waiting = entry.waiting, None
         for waiter in waiting or ():
-            if type(waiter) is Errand:
+            if isinstance(waiter, Errand):
                 self._exports.answer(waiter)
                 continue
             waiter.missing -= 1
@@ -156,7 +153,7 @@ class Runner:
     # ---- starting
 
     def _start(self, job: Job) -> Iterator[Compute]:
-        op, row = job.op, job.row
+        row = job.row
         assert row is not None  # noqa: S101  # parked ops have a row
         failed: Entry | None = None
         private = hidden = False
@@ -306,10 +303,7 @@ class Runner:
         """Return code and safe text of a failure: op, worker, shapes and dtypes; no words of numpy's on private data."""
         op = job.op.fn
         where = f"{op} at {self._name}({', '.join(_shown(arg) for arg in job.args)})"
-        if isinstance(error, FedsockError):
-            code = error.code
-        else:
-            code = op_error_class(error).code
+        code = error.code if isinstance(error, FedsockError) else op_error_class(error).code
         if any(entry.facts is not OPEN for entry in job.inputs):
             return code, f"{where} failed on private data"
         text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)[:MESSAGE_CHARS]
@@ -403,6 +397,3 @@ def _shown(arg: Any) -> str:
     if isinstance(arg, (np.ndarray, np.generic)):
         return f"{arg.dtype}{list(arg.shape)}"
     return type(arg).__name__
-
-
-__all__ = ["OpFailed", "Runner"]

@@ -167,7 +167,16 @@ class SessionStore:
         objects: entries that count, listed or still needed.
     """
 
-    __slots__ = ("address", "entries", "expected", "last_id", "nbytes", "objects", "quota_bytes", "quota_objects")
+    __slots__ = (
+        "address",
+        "entries",
+        "expected",
+        "last_id",
+        "nbytes",
+        "objects",
+        "quota_bytes",
+        "quota_objects",
+    )
 
     def __init__(self, address: str, quota_bytes: int, quota_objects: int) -> None:
         self.address = address
