@@ -4,8 +4,8 @@ A pointer (``pointer``) holds a record of one id (``records``) at one life of a 
 leave as JSON the moment they are written down; what workers answer comes in by ``inbox``. The session
 (``session``) is what a peer speaks for: it knows the workers, and nothing of sockets.
 
-Imports floors 0 to 4 (errors, protocol, the op table, expression); never a hub's or a worker's room: the
-three meet in messages.
+Imports floors 0 to 4 (errors, protocol, peer, the op table, expression); never a hub's or a worker's room:
+the three meet in messages.
 """
 
 from __future__ import annotations

@@ -122,8 +122,9 @@ class Inbox:
 
     def _built(self, code: str, text: str, op: str | None, object_id: int | str) -> FedsockError:
         name = self._station.name
-        where = f"op {op} at {name}" if op else f"at {name}"
-        return errors.from_wire(code, f"{text} ({where})", op=op, object_id=object_id, worker=name)
+        if name not in text:
+            text = f"{text} (op {op} at {name})" if op else f"{text} (at {name})"
+        return errors.from_wire(code, text, op=op, object_id=object_id, worker=name)
 
     def _first(self, number: int) -> FedsockError | None:
         record = self._record(number)

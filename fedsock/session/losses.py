@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fedsock.errors import Closed, FedsockError, HubLost, PointersApart, WorkerLost
+from fedsock.protocol.link import LinkEnd
 from fedsock.session.records import Record
-from fedsock.session.seams import End
 
 
 def apart(name: str, record: Record) -> PointersApart:
@@ -25,7 +25,7 @@ def apart(name: str, record: Record) -> PointersApart:
     )
 
 
-def loss_of(name: str, end: End) -> FedsockError:
+def loss_of(name: str, end: LinkEnd) -> FedsockError:
     """Return the exception that the end of a link with a worker means."""
     if end.reason == "closed":
         return Closed("this session was closed")

@@ -220,7 +220,7 @@ class Pointer(Holder, Expression):
                 f"{record.id!r} at {record.home.name} stays with its owner; write p.copy(worker)"
             )
         station = record.home.session.station(worker)
-        moved = self.copy() if station is record.home else Pointer(transfer.moved(record, station))
+        moved = self.copy() if station is record.home else pointer_of(transfer.moved(record, station))
         if record.more is not None and moved._record.more is not record.more:
             more = moved._record.extra()
             more.tags, more.description = record.more.tags, record.more.description

@@ -12,14 +12,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fedsock.errors import Closed, FedsockError, PointerReleased, WorkerLost, WorkerTimeout, WrongLoop
+from fedsock.peer.peer import Peer
 from fedsock.protocol import messages, values
+from fedsock.protocol.link import LinkEnd
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.inbox import Inbox
 from fedsock.session.losses import loss_of
 from fedsock.session.multi import MultiPointer
 from fedsock.session.pointer import Pointer, pointer_of
 from fedsock.session.records import OWNER, READY, Record, meta_from_wire
-from fedsock.session.seams import End, Peer
 from fedsock.session.station import Station
 from fedsock.session.uploads import Copies
 
@@ -319,7 +320,7 @@ class Session:
         if station is not None and station.address == remote:
             station.outbox.sent(stream)
 
-    def ended(self, remote: str, end: End) -> None:
+    def ended(self, remote: str, end: LinkEnd) -> None:
         """The link with a worker's life is over: what was open fails."""
         name = remote.partition("@")[0]
         station = self._stations.get(name)
@@ -329,6 +330,16 @@ class Session:
         self._present.pop(name, None)
         if self._peer is not None:
             self._peer.forget(remote)
+            handle = self._handles.get(name)
+            # It is there and only forgot the conversation: begin a new one. A life that never told its data
+            # sets would refuse again.
+            if (
+                end.reason == "reset"
+                and remote in self._peer.present
+                and handle
+                and handle.station is station
+            ):
+                self.joined(remote, "worker")
         self._changed()
 
     def hub_up(self) -> None:

@@ -20,11 +20,11 @@ from fedsock.errors import (
     WrongLoop,
 )
 from fedsock.protocol import messages, values
+from fedsock.protocol.link import Link
 from fedsock.session.encoding import described, encode
 from fedsock.session.losses import apart
 from fedsock.session.records import FAILED, NESTED, Elsewhere, Holder, Meta, Record, ranges
 from fedsock.session.requests import Fetch, Request
-from fedsock.session.seams import Link
 from fedsock.session.uploads import Outbox
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fedsock.errors import BacklogFull
 from fedsock.protocol import arrays
-from fedsock.session.seams import Link
+from fedsock.protocol.link import Link
 
 COPY_BYTES = 1 << 30
 """Copies of uploaded arrays that may wait at a time; one value of any size is taken when none waits."""

@@ -305,7 +305,8 @@ class FakePeer:
         return self.workers[remote].link
 
     def forget(self, remote: str) -> None:
-        self.present.discard(remote)
+        if remote in self.workers:
+            self.workers[remote].link = FakeLink()
 
     def wake(self) -> None:
         if not self._woken:

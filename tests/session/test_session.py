@@ -97,6 +97,7 @@ async def test_the_end_of_a_link_ends_every_future(house: Any, ends: Any, reason
         )
     ]
     await asyncio.sleep(0.01)
+    house.peer.present.clear()
     house.session.ended(house.bobs.address, ends(reason, "bad_message"))
     for result in await asyncio.gather(*futures, return_exceptions=True):
         assert isinstance(result, error)
@@ -108,6 +109,19 @@ async def test_the_end_of_a_link_ends_every_future(house: Any, ends: Any, reason
         await house.bob.send(1)
     with pytest.raises(error):
         await house.bob.ping()
+
+
+async def test_a_worker_that_forgot_the_link_is_asked_anew(house: Any, ends: Any) -> None:
+    p = await house.bob.send(1.0).wait()
+    house.session.ended(house.bobs.address, ends("reset", "swept"))
+    with pytest.raises(errors.WorkerLost, match="swept"):
+        await p
+    assert await (await house.session.worker("bob")).send(2.0) == 2.0
+    # One that resets before it offered anything is not asked again and again.
+    house.session.ended(house.bobs.address, ends("reset"))
+    house.session.ended(house.bobs.address, ends("reset"))
+    with pytest.raises(errors.WorkerTimeout):
+        await house.session.worker("bob", timeout=0.01)
 
 
 async def test_a_value_half_here_is_lost_too(house: Any, ends: Any) -> None:
