@@ -10,7 +10,7 @@ import numpy as np
 
 from fedsock.ops.bounds import WIDE as _COMPLEX
 from fedsock.ops.bounds import like, shape_of
-from fedsock.ops.registry import Bound, Row
+from fedsock.ops.registry import Bound, Row, own
 from fedsock.ops.schema import signature
 
 _CALL_SECONDS = 1e-5
@@ -66,7 +66,7 @@ def _row(name: str, text: str, bound: Callable[..., Bound], cost: Callable[..., 
     meant = getattr(np.fft, name)
     return Row(
         name=f"fft.{name}",
-        function=meant,
+        function=own(meant),  # the transform of no axes is the argument itself
         family="fft",
         parameters=signature(text),
         bound=bound,

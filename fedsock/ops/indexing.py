@@ -277,9 +277,7 @@ ROWS: tuple[Row, ...] = (
         _getitem_bound,
     ),
     _row("setitem", (_TARGET, _PLAIN, _VALUE), "target with target[index] = value.", _setitem_bound),
-    _row(
-        "setitem.array", (_TARGET, _ANY, _VALUE), "target with target[array or mask] = value.", _setitem_bound
-    ),
+    _row("setitem.array", (_TARGET, _ANY, _VALUE), "target with target[array or mask] = value.", _setitem_bound),
     Row(
         name="item",
         function=item,

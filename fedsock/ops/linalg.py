@@ -168,9 +168,7 @@ ROWS: tuple[Row, ...] = (
     _row("matrix_rank", _RANK, sizes.rank, _cubic(20)),
     _row("matrix_transpose", "x:array /", like, value_dependent=False),
     _row("multi_dot", "arrays:arrays", sizes.multi_dot, _multi_dot_cost, value_dependent=False),
-    _row(
-        "norm", "x:array ord:real|text|none=None axis:axes=None keepdims:bool=False", sizes.norm, _cubic(20)
-    ),
+    _row("norm", "x:array ord:real|text|none=None axis:axes=None keepdims:bool=False", sizes.norm, _cubic(20)),
     _row("outer", "x1:array x2:array /", sizes.outer, value_dependent=False),
     _row("pinv", _PINV, sizes.pinv, _cubic(40)),
     _row(

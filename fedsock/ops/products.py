@@ -96,9 +96,7 @@ def einsum(subscripts: str, *operands: Any, optimize: bool = False, dtype: Any =
         ValueError: malformed subscripts, or sizes that differ.
         TypeError: dtype would lose something.
     """
-    for term, operand in zip(
-        subscripts.replace(" ", "").partition("->")[0].split(","), operands, strict=False
-    ):
+    for term, operand in zip(subscripts.replace(" ", "").partition("->")[0].split(","), operands, strict=False):
         head, _, tail = term.partition("...")
         shape = shape_of(operand)
         pairs = {*zip(head, shape, strict=False), *zip(reversed(tail), reversed(shape), strict=False)}

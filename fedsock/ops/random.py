@@ -74,6 +74,14 @@ def _shuffle(generator: Generator, x: Any, axis: int = 0) -> Any:
     return shuffled
 
 
+def _integers(generator: Generator, low: Any, high: Any = None, size: Any = None, *rest: Any, **options: Any) -> Any:
+    empty = any(0 in shape_of(end) for end in (low, high))
+    if empty and size is not None and _count(size) > 0:
+        # numpy draws all the same, between ends that it reads beyond the empty array.
+        raise ValueError("Output size is not compatible with broadcast dimensions of inputs: one is empty")
+    return generator.integers(low, high, size, *rest, **options)
+
+
 def _multivariate_normal(
     generator: Generator,
     mean: Any,
@@ -266,7 +274,10 @@ ROWS: tuple[Row, ...] = (
     _row("standard_cauchy", _SIZE, _drawn(0), value_dependent=False),
     _row("standard_gamma", f"shape:array {_SIZE} dtype:dtype=float64", _drawn(1)),
     _row(
-        "integers", f"low:array high:array|none=None {_SIZE} dtype:dtype=int64 endpoint:bool=False", _drawn(2)
+        "integers",
+        f"low:array high:array|none=None {_SIZE} dtype:dtype=int64 endpoint:bool=False",
+        _drawn(2),
+        function=_integers,
     ),
     _row("dirichlet", f"alpha:array {_SIZE}", _dirichlet),
     _row("multinomial", f"n:array pvals:array {_SIZE}", _multinomial),

@@ -103,9 +103,7 @@ def _along(shape: tuple[int, ...], axis: Any, keepdims: Any) -> tuple[int, ...]:
     return tuple(1 if k in gone else n for k, n in enumerate(shape) if k not in gone or keepdims is True)
 
 
-def _quantile(
-    a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims: Any = False, **_: Any
-) -> Bound:
+def _quantile(a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims: Any = False, **_: Any) -> Bound:
     return Bound((*shape_of(q), *_along(shape_of(a), axis, keepdims)), max(WIDE, itemsize_of(a)))
 
 

@@ -92,9 +92,7 @@ def test_options(name: str, data: Any) -> None:
     agree(TABLE[name], data.draw(matrices()), **options)
 
 
-@pytest.mark.parametrize(
-    "name", ["cross", "matmul", "outer", "solve", "tensordot", "vecdot", "tensorsolve", "lstsq"]
-)
+@pytest.mark.parametrize("name", ["cross", "matmul", "outer", "solve", "tensordot", "vecdot", "tensorsolve", "lstsq"])
 @few
 @given(data=st.data())
 def test_of_two_arrays(name: str, data: Any) -> None:
@@ -124,9 +122,7 @@ def test_tensors() -> None:
     agree(TABLE["tensorsolve"], rng.normal(size=(2, 6, 3)), rng.normal(size=6), axes=[1])
 
 
-@pytest.mark.parametrize(
-    "axes", [0, 1, 2, 3, -1, (0, 0), ((0, 1), (1, 0)), ((0,), (5,)), (1, 2, 3), ((0, 0), (0, 0))]
-)
+@pytest.mark.parametrize("axes", [0, 1, 2, 3, -1, (0, 0), ((0, 1), (1, 0)), ((0,), (5,)), (1, 2, 3), ((0, 0), (0, 0))])
 @few
 @given(data=st.data())
 def test_tensordot(axes: Any, data: Any) -> None:
