@@ -8,9 +8,13 @@ from typing import Any
 import array_api_strict
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fedsock.errors import OpFailed
-from fedsock.ops import LOCAL, NAMES, REFUSED_METHODS, TABLE, check
+from fedsock.errors import OpFailed, op_error_class
+from fedsock.ops import LOCAL, NAMES, REFUSED_METHODS, TABLE, Row, check, flatten
+from tests.ops.harness import broadcastable, few
+from tests.ops.oracle import NUMBERS, arrays
 
 # Answered locally, or refused on a pointer.
 LOCALLY = {"can_cast", "finfo", "iinfo", "isdtype", "result_type", "broadcast_shapes"}
@@ -71,9 +75,7 @@ def test_lookup_is_by_exact_name(name: str) -> None:
 def test_names_are_plain() -> None:
     for name, row in TABLE.items():
         assert name == row.name
-        assert all(
-            part.isidentifier() and part.isascii() and not part.startswith("_") for part in name.split(".")
-        )
+        assert all(part.isidentifier() and part.isascii() and not part.startswith("_") for part in name.split("."))
         assert name not in dir(builtins) or name in dir(np)
         assert row.summary
         assert row.results == 1 or callable(row.results) or row.results > 1
@@ -94,3 +96,29 @@ def test_no_op_takes_callables_or_objects() -> None:
 
 def test_methods_that_write_are_no_ops() -> None:
     assert not any(name in TABLE and TABLE[name].in_place for name in REFUSED_METHODS)
+
+
+def outcome(row: Row, args: tuple[Any, ...]) -> Any:
+    """What a session sees of an op whose shape, dtype and failure are not withheld."""
+    checked, _ = check(row, args, {})
+    bound = row.bound(*checked)
+    try:
+        with np.errstate(all="ignore"):
+            values = flatten(row, row.function(*checked))
+    except Exception as error:
+        return bound, op_error_class(error)
+    return bound, [(type(value), getattr(value, "dtype", None), np.shape(value)) for value in values]
+
+
+INDEPENDENT = [row for row in TABLE.values() if not row.value_dependent and row.plain - {0}]
+
+
+@pytest.mark.parametrize("row", INDEPENDENT, ids=lambda row: row.name)
+@few
+@given(data=st.data())
+def test_values_do_not_show_where_a_row_says_so(row: Row, data: Any) -> None:
+    first = tuple(data.draw(broadcastable(NUMBERS, max(row.required, 1))))
+    arrays_only = [np.asarray(part) if type(part) in (bool, int, float, complex) else part for part in first]
+    second = tuple(data.draw(arrays([part.dtype], part.shape)) for part in arrays_only)
+    second = tuple(new[()] if isinstance(old, np.generic) else new for old, new in zip(first, second, strict=True))
+    assert outcome(row, tuple(arrays_only)) == outcome(row, second)
