@@ -100,7 +100,6 @@ def table(caption: str, rows: Iterable[tuple[Any, Any]]) -> str:
     """Return rows of (name, text) as an HTML table; everything in it is escaped."""
     left = 'style="text-align:left"'
     cells = "".join(
-        f"<tr><th {left}>{escape(str(name))}</th><td {left}>{escape(str(value))}</td></tr>"
-        for name, value in rows
+        f"<tr><th {left}>{escape(str(name))}</th><td {left}>{escape(str(value))}</td></tr>" for name, value in rows
     )
     return f"<table><caption>{escape(caption)}</caption><tbody>{cells}</tbody></table>"

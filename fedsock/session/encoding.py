@@ -67,9 +67,7 @@ def _portable(value: Any, refer: Referred, upload: Uploaded, kept: list[Record],
     if isinstance(value, type):
         if value in _DTYPES or issubclass(value, np.generic):
             return np.dtype(value)
-        raise UnsupportedValue(
-            f"the type {value.__qualname__} is no dtype; write a numpy dtype such as np.float64"
-        )
+        raise UnsupportedValue(f"the type {value.__qualname__} is no dtype; write a numpy dtype such as np.float64")
     return value
 
 

@@ -35,9 +35,7 @@ class PointerList(Awaited, list[Any]):
 
 @cache
 def _named(kind: type) -> type:
-    return type(
-        kind.__name__, (Awaited, kind), {"__slots__": (), "__module__": kind.__module__, "plain": kind}
-    )
+    return type(kind.__name__, (Awaited, kind), {"__slots__": (), "__module__": kind.__module__, "plain": kind})
 
 
 def group(result: Any) -> Any:
@@ -54,9 +52,7 @@ def rebuilt(like: Any, parts: Any) -> Any:
     """Return numpy's own tuple, list or named tuple with other parts."""
     if isinstance(like, list):
         return list(parts)
-    plain: Any = getattr(type(like), "plain", None) or (
-        tuple if isinstance(like, PointerTuple) else type(like)
-    )
+    plain: Any = getattr(type(like), "plain", None) or (tuple if isinstance(like, PointerTuple) else type(like))
     return tuple(parts) if plain is tuple else plain._make(parts)
 
 

@@ -123,9 +123,7 @@ class WorkerHandle:
             return value.send(self)
         return self.keep(value, tags, description, copy=copy)
 
-    def keep(
-        self, value: Any, tags: Iterable[str], description: str, *, copy: bool, counted: bool = False
-    ) -> Pointer:
+    def keep(self, value: Any, tags: Iterable[str], description: str, *, copy: bool, counted: bool = False) -> Pointer:
         """Send a value; see ``send``. ``counted``: large arrays are copies already."""
         words = _words(tags)
         if not isinstance(description, str) or len(description) > MAX_DESCRIPTION_CHARS:
@@ -213,9 +211,7 @@ class WorkerHandle:
 
 def _words(tags: Iterable[str]) -> tuple[str, ...]:
     words = (tags,) if isinstance(tags, str) else tuple(tags)
-    if len(words) > MAX_TAGS or not all(
-        isinstance(word, str) and len(word) <= MAX_TAG_CHARS for word in words
-    ):
+    if len(words) > MAX_TAGS or not all(isinstance(word, str) and len(word) <= MAX_TAG_CHARS for word in words):
         raise UnsupportedValue(f"tags are at most {MAX_TAGS} texts of at most {MAX_TAG_CHARS} characters")
     return words
 

@@ -114,9 +114,7 @@ class Inbox:
         error = self._built(message.code, message.message, message.op, message.object or message.id)
         if message.cause is not None:
             cause = message.cause
-            error.__cause__ = self._first(cause.id) or self._built(
-                cause.code, cause.message, cause.op, cause.id
-            )
+            error.__cause__ = self._first(cause.id) or self._built(cause.code, cause.message, cause.op, cause.id)
             self._remember(cause.id, error.__cause__)
         return error
 

@@ -38,7 +38,7 @@ class MultiPointer(Expression):
     @property
     def pointers(self) -> dict[str, Pointer]:
         """The pointer at each worker, by the worker's name."""
-        return dict(self._pointers)
+        return {place: _shared(pointer) for place, pointer in self._pointers.items()}
 
     @property
     def location(self) -> list[Any]:
@@ -47,7 +47,7 @@ class MultiPointer(Expression):
 
     def at(self, worker: Any) -> Pointer:
         """Return the pointer at one worker, given by handle or name."""
-        return self._pointers[worker if isinstance(worker, str) else worker.name]
+        return _shared(self._pointers[worker if isinstance(worker, str) else worker.name])
 
     # --- expressions ----------------------------------------------------------------------------------------
 
@@ -55,14 +55,15 @@ class MultiPointer(Expression):
         results = {}
         for place, pointer in self._pointers.items():
             here = tuple(self._at(place, arg) for arg in args)
-            results[place] = pointer._apply(
-                name, here, {key: self._at(place, arg) for key, arg in kwargs.items()}
-            )
+            results[place] = pointer._apply(name, here, {key: self._at(place, arg) for key, arg in kwargs.items()})
         return _joined(results)
 
     def _update(self, name: str, args: tuple[Any, ...]) -> MultiPointer:
-        for place, pointer in self._pointers.items():
-            pointer._update(name, tuple(self._at(place, arg) for arg in args))
+        # Pointers of its own: those it was made from, or gave out, keep their values.
+        own = {place: Pointer(pointer._record) for place, pointer in self._pointers.items()}
+        for place, pointer in own.items():
+            pointer._update(name, (pointer, *(self._at(place, arg) for arg in args[1:])))
+        self._pointers = own
         return self
 
     def _at(self, place: str, value: Any) -> Any:
@@ -225,5 +226,11 @@ def combine(*pointers: Pointer) -> MultiPointer:
         name = pointer.location.name
         if name in found:
             raise PointersMixed(f"two pointers at {name}; a MultiPointer has one a worker")
-        found[name] = pointer
+        found[name] = _shared(pointer)
     return MultiPointer(found)
+
+
+def _shared(pointer: Pointer) -> Pointer:
+    """Return a pointer that somebody else has too, so that no assignment gives its value up."""
+    pointer._record.holds += 1
+    return pointer

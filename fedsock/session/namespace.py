@@ -34,9 +34,7 @@ def _functions(space: str) -> dict[str, Any]:
     return found
 
 
-_FUNCTIONS: Mapping[str, Mapping[str, Any]] = {
-    space: MappingProxyType(_functions(space)) for space in _SPACES
-}
+_FUNCTIONS: Mapping[str, Mapping[str, Any]] = {space: MappingProxyType(_functions(space)) for space in _SPACES}
 
 _CONSTANTS: Mapping[str, Any] = MappingProxyType(
     {

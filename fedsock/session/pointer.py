@@ -57,7 +57,8 @@ class Pointer(Holder, Expression):
         more = new.extra()
         more.before, more.gave_up = old, gives_up
         if old.more is not None:
-            more.tags, more.description, more.pointer = old.more.tags, old.more.description, old.more.pointer
+            more.tags, more.description = old.more.tags, old.more.description
+            more.pointer = weakref.ref(self) if old.more.pointer is not None else None
         if old.meta is not None and not old.meta.withheld:
             new.meta = old.meta._replace(nbytes=None)
         self._record = new
@@ -125,9 +126,7 @@ class Pointer(Holder, Expression):
         record = self._record
         before = record.more.before if record.more is not None else None
         if before is None or record.state != FAILED:
-            raise PointerError(
-                "nothing to recover: no assignment to this pointer has failed; await p.wait() first"
-            )
+            raise PointerError("nothing to recover: no assignment to this pointer has failed; await p.wait() first")
         while before.state == FAILED and before.more is not None and before.more.before is not None:
             before = before.more.before
         self._record = before
@@ -216,9 +215,7 @@ class Pointer(Holder, Expression):
         """
         record = self._record
         if record.ticket == OWNER:
-            raise OwnerDataReadOnly(
-                f"{record.id!r} at {record.home.name} stays with its owner; write p.copy(worker)"
-            )
+            raise OwnerDataReadOnly(f"{record.id!r} at {record.home.name} stays with its owner; write p.copy(worker)")
         station = record.home.session.station(worker)
         moved = self.copy() if station is record.home else pointer_of(transfer.moved(record, station))
         if record.more is not None and moved._record.more is not record.more:
@@ -284,23 +281,18 @@ class NestedPointer(Pointer):
         return mapped(lambda pointer: pointer.send(holder.name), target._apply(name, inner, named))
 
     def _update(self, name: str, args: tuple[Any, ...]) -> NestedPointer:
-        raise PointersMixed(
-            "a pointer to a pointer takes no assignment; write q = await pp.get() and assign to q"
-        )
+        raise PointersMixed("a pointer to a pointer takes no assignment; write q = await pp.get() and assign to q")
 
     def _inner(self, value: Any) -> Any:
         if isinstance(value, NestedPointer):
             value._record.home.usable(value._record)
             if value._record.home is not self._record.home:
                 raise PointersMixed(
-                    f"pointers to pointers held by {self._record.home.name} and by {value._record.home.name} "
-                    "don't mix"
+                    f"pointers to pointers held by {self._record.home.name} and by {value._record.home.name} don't mix"
                 )
             return value.target
         if isinstance(value, Pointer):
-            raise PointersMixed(
-                "a pointer and a pointer to a pointer don't mix; await pp.get() gives a pointer"
-            )
+            raise PointersMixed("a pointer and a pointer to a pointer don't mix; await pp.get() gives a pointer")
         if isinstance(value, (list, tuple)):
             return type(value)(map(self._inner, value))
         return value
@@ -312,9 +304,7 @@ class NestedPointer(Pointer):
         """Return a pointer, held by the same worker, to a copy of the value where it lives."""
         if worker is None:
             return self._apply("copy", (self,), NO_KWARGS)  # type: ignore[no-any-return]
-        raise PointersMixed(
-            "a pointer to a pointer isn't copied elsewhere; write (await pp.get()).copy(worker)"
-        )
+        raise PointersMixed("a pointer to a pointer isn't copied elsewhere; write (await pp.get()).copy(worker)")
 
     def move(self, worker: WorkerHandle | str) -> Pointer:
         """Refuse: a pointer to a pointer stays where it is held."""

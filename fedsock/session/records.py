@@ -65,9 +65,7 @@ class Elsewhere:
         """Return the exception that a use of the record raises."""
         return self.error(f"object {record.id} at {record.home.name} {self.text}")
 
-    def op(
-        self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], last: Record | None = None
-    ) -> NoReturn:
+    def op(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], last: Record | None = None) -> NoReturn:
         """Refuse an op on a record that is not usable."""
         for value in args:
             if isinstance(value, Holder) and value._record.station is self:
@@ -81,9 +79,7 @@ class Elsewhere:
 
 RELEASED = Elsewhere(PointerReleased, "was released; keep the pointer as long as you use it")
 MOVED = Elsewhere(PointerReleased, "was moved; use the pointer that move() returned")
-NESTED = Elsewhere(
-    PointersMixed, "is a pointer to a pointer: use it with pointers to pointers only, or await pp.get()"
-)
+NESTED = Elsewhere(PointersMixed, "is a pointer to a pointer: use it with pointers to pointers only, or await pp.get()")
 
 
 class More:
@@ -125,9 +121,7 @@ class Record:
         "ticket", "used", "waiters",
     )  # fmt: skip
 
-    def __init__(
-        self, home: Station, id: int | str, text: str, op: str, ticket: int, used: bool = False
-    ) -> None:
+    def __init__(self, home: Station, id: int | str, text: str, op: str, ticket: int, used: bool = False) -> None:
         self.home = home
         self.station: Station | Elsewhere = home
         self.id = id

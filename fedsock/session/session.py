@@ -112,13 +112,9 @@ class Session:
         def ready() -> list[WorkerHandle] | None:
             return list(self._present.values()) if len(self._present) >= n else None
 
-        return await self._until(
-            ready, timeout, lambda: f"{len(self._present)} of {n} workers within {timeout} s"
-        )
+        return await self._until(ready, timeout, lambda: f"{len(self._present)} of {n} workers within {timeout} s")
 
-    async def _until(
-        self, ready: Callable[[], T | None], timeout: float | None, missing: Callable[[], str]
-    ) -> T:
+    async def _until(self, ready: Callable[[], T | None], timeout: float | None, missing: Callable[[], str]) -> T:
         self.check_loop()
         try:
             async with asyncio.timeout(timeout):
@@ -165,10 +161,7 @@ class Session:
         words = (tags,) if isinstance(tags, str) else tuple(tags)
         shared = _snapshot(value) if copy else value
         return MultiPointer(
-            {
-                handle.name: handle.keep(shared, words, description, copy=False, counted=copy)
-                for handle in handles
-            }
+            {handle.name: handle.keep(shared, words, description, copy=False, counted=copy) for handle in handles}
         )
 
     async def search(self, *tags: str) -> dict[str, list[Pointer]]:
@@ -280,9 +273,7 @@ class Session:
         """A worker told its data sets: its handle is complete."""
         found: dict[str, Pointer] = {}
         for one in datasets:
-            record = Record(
-                station, one.id, values.dumps({"$": one.id}).decode(), "data set", OWNER, used=True
-            )
+            record = Record(station, one.id, values.dumps({"$": one.id}).decode(), "data set", OWNER, used=True)
             withheld = one.kind == "array" and one.shape is None
             record.meta = meta_from_wire(one.kind, one.shape, one.dtype, withheld, one.nbytes)
             record.state = READY
@@ -333,12 +324,7 @@ class Session:
             handle = self._handles.get(name)
             # It is there and only forgot the conversation: begin a new one. A life that never told its data
             # sets would refuse again.
-            if (
-                end.reason == "reset"
-                and remote in self._peer.present
-                and handle
-                and handle.station is station
-            ):
+            if end.reason == "reset" and remote in self._peer.present and handle and handle.station is station:
                 self.joined(remote, "worker")
         self._changed()
 

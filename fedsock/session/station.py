@@ -86,9 +86,7 @@ class Station:
 
     # --- ops ------------------------------------------------------------------------------------------------
 
-    def op(
-        self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], last: Record | None = None
-    ) -> Record:
+    def op(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], last: Record | None = None) -> Record:
         """Queue an op with one result and return the record of it.
 
         Args:
@@ -117,9 +115,7 @@ class Station:
                     raise self.refusal(record)
                 record.used = True
                 texts.append(record.text)
-            elif (kind is float and -_MAX <= value <= _MAX) or (
-                kind is int and _INT_MIN <= value <= _INT_MAX
-            ):
+            elif (kind is float and -_MAX <= value <= _MAX) or (kind is int and _INT_MIN <= value <= _INT_MAX):
                 texts.append(repr(value))
             else:
                 kept = [] if kept is None else kept
@@ -129,9 +125,7 @@ class Station:
             more += f',"last":[{last.id}]'
         number = self._next
         self._next = number + 1
-        ticket = link.send(
-            f'{{"t":"op","id":{number},"fn":"{name}","args":[{",".join(texts)}]{more}}}'.encode()
-        )
+        ticket = link.send(f'{{"t":"op","id":{number},"fn":"{name}","args":[{",".join(texts)}]{more}}}'.encode())
         record = Record(self, number, f'{{"$":{number}}}', name, ticket)
         self.table[number] = weakref.ref(record)
         if not self.ticking:
@@ -183,9 +177,7 @@ class Station:
 
     # --- other messages -------------------------------------------------------------------------------------
 
-    def put(
-        self, value: Any, tags: tuple[str, ...], description: str, *, copy: bool, counted: bool = False
-    ) -> Record:
+    def put(self, value: Any, tags: tuple[str, ...], description: str, *, copy: bool, counted: bool = False) -> Record:
         """Queue a value and return the record of it.
 
         Args:

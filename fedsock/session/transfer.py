@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedsock.errors import FedsockError
 from fedsock.protocol import messages
-from fedsock.session.records import MOVED, READY, RELEASED, Record
+from fedsock.session.records import MOVED, PENDING, READY, RELEASED, Record
 from fedsock.session.requests import Step
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def copied(record: Record, station: Station) -> Record:
 
     def give_up(error: FedsockError) -> None:
         record.holds -= 1
-        if arriving.fail(error):
+        if arriving.state == PENDING and arriving.fail(error):
             station.session.failures.append(error)
             station.send(messages.encode(messages.Fail(_number(arriving), error.code, str(error)[:10_000])))
 

@@ -78,9 +78,7 @@ class FakeLink:
 class FakeWorker:
     """Holds values, runs ops, answers; ``log`` has every message it took."""
 
-    def __init__(
-        self, peer: FakePeer, address: str, datasets: dict[str, Any], private: frozenset[str]
-    ) -> None:
+    def __init__(self, peer: FakePeer, address: str, datasets: dict[str, Any], private: frozenset[str]) -> None:
         self.peer = peer
         self.address = address
         self.link = FakeLink()
@@ -142,9 +140,7 @@ class FakeWorker:
         told = []
         for name, value in self.datasets.items():
             told.append(
-                messages.Described(
-                    name, arrays.dtype_name(value.dtype), list(value.shape), value.nbytes, tags=["#own"]
-                )
+                messages.Described(name, arrays.dtype_name(value.dtype), list(value.shape), value.nbytes, tags=["#own"])
             )
         self.say(messages.Offer(told))
 
@@ -165,16 +161,12 @@ class FakeWorker:
             args = [values.from_json(arg, self.value) for arg in message.args]
             kwargs = {name: values.from_json(arg, self.value) for name, arg in message.kw.items()}
             with np.errstate(all="ignore"):
-                results = flatten(
-                    row, row.function(*check(row, args, kwargs)[0], **check(row, args, kwargs)[1])
-                )
+                results = flatten(row, row.function(*check(row, args, kwargs)[0], **check(row, args, kwargs)[1]))
         except Missing:
             self.expected.update(ids)
             raise
         except Exception as error:
-            first = (
-                error if isinstance(error, Failed) else Failed(op_error_class(error).code, str(error), ids[0])
-            )
+            first = error if isinstance(error, Failed) else Failed(op_error_class(error).code, str(error), ids[0])
             for number in ids:
                 self.expected.discard(number)
                 self.store[number] = first
@@ -217,9 +209,7 @@ class FakeWorker:
             self.say(messages.Error(message.id, "export_denied", "private", object=message.ref))
             return
         if isinstance(value, np.ndarray) and message.limit is not None and value.nbytes > message.limit:
-            self.say(
-                messages.Error(message.id, "too_large_to_fetch", f"{value.nbytes} bytes", object=message.ref)
-            )
+            self.say(messages.Error(message.id, "too_large_to_fetch", f"{value.nbytes} bytes", object=message.ref))
             return
         out: list[tuple[int, memoryview]] = []
 
@@ -251,9 +241,7 @@ class FakeWorker:
             records = [messages.Described(number) for number in self.store if isinstance(number, int)]
         elif message.about == "search":
             own = [messages.Described(name) for name in self.datasets if set(message.tags) <= {"#own"}]
-            tagged = [
-                messages.Described(n) for n, tags in self.tags.items() if set(message.tags) <= set(tags)
-            ]
+            tagged = [messages.Described(n) for n, tags in self.tags.items() if set(message.tags) <= set(tags)]
             records = own + [one for one in tagged if one.id in self.store]
         elif message.about == "clear":
             self.store = dict(self.datasets)
@@ -292,9 +280,7 @@ class FakePeer:
         self.closed = False
         self._woken = False
 
-    def add(
-        self, name: str, epoch: str = "aaaa", private: tuple[str, ...] = (), **datasets: Any
-    ) -> FakeWorker:
+    def add(self, name: str, epoch: str = "aaaa", private: tuple[str, ...] = (), **datasets: Any) -> FakeWorker:
         worker = FakeWorker(self, f"{name}@{epoch}", datasets, frozenset(private))
         self.workers[worker.address] = worker
         self.present.add(worker.address)

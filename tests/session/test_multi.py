@@ -34,6 +34,20 @@ async def test_sums_and_means(house: Any) -> None:
     assert await mp.sum().mean_over() == 6.0
 
 
+async def test_an_assignment_leaves_the_pointers_it_was_made_from(house: Any) -> None:
+    p, q = house.bob.send(np.zeros(2), tags="#p"), house.alice.send(np.zeros(2))
+    mp = combine(p, q)
+    mp += 1
+    given = mp.at(house.bob)
+    mp[0] = 7
+    np.testing.assert_array_equal(await p, [0, 0])
+    np.testing.assert_array_equal(await given, [1, 1])
+    np.testing.assert_array_equal((await mp)["bob"], [7, 1])
+    mp += 1
+    mp += mp
+    np.testing.assert_array_equal((await mp)["alice"], [16, 4])
+
+
 async def test_some_fail(house: Any) -> None:
     mp = combine(house.bob.send(np.ones(2)), house.alice.send(np.ones(3)))
     with pytest.raises(ExceptionGroup) as caught:

@@ -50,9 +50,7 @@ async def test_expression_is_numpys(house: Any, op: str) -> None:
     assert type(got) is type(want)
 
 
-@pytest.mark.parametrize(
-    "op", ["p & q", "p | 4", "p ^ q", "p << 2", "p >> q", "~p", "1 << p", "divmod(p, 2)[1]"]
-)
+@pytest.mark.parametrize("op", ["p & q", "p | 4", "p ^ q", "p << 2", "p >> q", "~p", "1 << p", "divmod(p, 2)[1]"])
 async def test_integer_operators(house: Any, op: str) -> None:
     a, b = np.array([1, 2, 7]), np.array([3, 0, 1])
     got = await eval(op, {"p": house.bob.send(a), "q": house.bob.send(b)})  # noqa: S307
@@ -67,9 +65,7 @@ async def test_several_results_are_numpys_tuple(house: Any) -> None:
     assert isinstance(result.S, Pointer)
     values = await result
     assert type(values) is type(np.linalg.svd(matrix))
-    both = await asyncio.gather(
-        np.linalg.eigh(house.bob.send(matrix.T @ matrix)), np.modf(house.bob.send(1.5))
-    )
+    both = await asyncio.gather(np.linalg.eigh(house.bob.send(matrix.T @ matrix)), np.modf(house.bob.send(1.5)))
     assert type(both[1]) is tuple
     assert both[1] == (0.5, 1.0)
 
@@ -153,6 +149,11 @@ async def test_owner_data_is_read_only(house: Any) -> None:
         (lambda p: range(p), errors.ImplicitFetch),
         (lambda p: f"{p:.2f}", errors.ImplicitFetch),
         (lambda p: np.asarray(p), errors.ImplicitFetch),
+        (lambda p: np.array([p, p]), errors.ImplicitFetch),
+        (lambda p: np.zeros(3).__setitem__(0, p), ValueError),  # numpy says so, with ImplicitFetch as cause
+        (lambda p: np.zeros(3)[p], errors.ImplicitFetch),
+        (lambda p: 0 < p < 1, errors.PointerTruthError),
+        (lambda p: sorted([p, p]), errors.PointerTruthError),
         (lambda p: pickle.dumps(p), errors.ImplicitFetch),
         (lambda p: p.tolist(), errors.ImplicitFetch),
         (lambda p: p.sort(), errors.InPlaceRefused),
@@ -317,6 +318,53 @@ async def test_refused_transfer_fails_at_the_receiver(house: Any) -> None:
     assert first.value.worker == "bob"
     with pytest.raises(errors.ExportDenied):
         await house.bob.datasets["secret"]
+
+
+async def test_a_holder_lost_under_way_fails_the_transfer(house: Any, ends: Any) -> None:
+    p = await house.bob.send(np.arange(3.0)).wait()
+    arrived = await p.copy(house.alice).wait()
+    house.bobs.mute = True
+    under_way = p.copy(house.alice)
+    moving = house.bob.send(1.0).move("alice")
+    await asyncio.sleep(0.01)
+    house.peer.present.clear()
+    house.session.ended(house.bobs.address, ends("lost"))
+    for lost in (under_way, under_way + 1, moving):
+        with pytest.raises(errors.WorkerLost):
+            await lost
+    np.testing.assert_array_equal(await arrived, [0, 1, 2])
+    assert len(house.alices.named(messages.Fail)) == 2
+
+
+async def test_pointer_to_a_data_set(house: Any) -> None:
+    data = house.bob.datasets["data"]
+    pp = data.send(house.alice)
+    assert await pp is data
+    assert await (await (pp.sum() + 1)) == 16
+
+
+async def test_withheld_metadata(house: Any) -> None:
+    house.bobs.link.held = True
+    p = house.bob.send(1.0) + 1
+    number = p.id_at_location
+    house.session.batch(house.bobs.address, memoryview(b'[{"t":"done","id":%d,"withheld":true}]' % number))
+    assert await p.wait() is p
+    with pytest.raises(errors.ExportDenied):
+        _ = p.shape
+    assert "withheld" in repr(p)
+
+
+@pytest.mark.parametrize("value", [3, 2.5, True, 1j, "text", [1, 2], {"a": 1}, None])
+async def test_metadata_of_what_is_no_array(house: Any, value: Any) -> None:
+    p = house.bob.send(value)
+    if isinstance(value, (int, float, complex)):
+        assert (p.shape, p.dtype) == ((), np.dtype(type(value)))
+        with pytest.raises(TypeError):
+            len(p)
+        return
+    with pytest.raises(AttributeError, match=type(value).__name__):
+        _ = p.dtype
+    assert await p == value
 
 
 async def test_pointer_to_pointer(house: Any) -> None:
