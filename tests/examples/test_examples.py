@@ -1,0 +1,91 @@
+"""The examples run as a reader runs them, and print what they promise."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+
+PROMISED = {
+    "01_bob.py": [
+        "bob has 899 images of 64 pixels",
+        "the mean of bob's zeros:",
+        "of the other 299 told right",
+        "the mean of bob's visits is computed, at bob",
+        "ExportDenied: bob keeps object",
+        "bob's worker ended with code 0",
+    ],
+    "02_pointers.py": [
+        "2 * x + 1          [3. 5. 7.]",
+        "x @ x              14.0",
+        "y [11.  3.  4.] x [1. 2. 3.]",
+        "y[7] = 0.0: setitem at bob",
+        "recovered: [11.  3.  4.]",
+        "MetadataNotReady:",
+        "copied to alice [1. 2. 3. 4.]",
+        "moved to alice [ 0. 10. 20. 30.]",
+        "get gives the pointer back: True",
+        "nested * 2 is at bob [0. 2. 4. 6.]",
+        "sum over both: [2. 4.] mean over 33.0",
+        "x + y  PointersApart: operands live at bob and alice",
+        "if x:  PointerTruthError:",
+        "visits[0] = 1  OwnerDataReadOnly:",
+        "OpValueError: multiply was not run: add at bob",
+        "ExportDenied: bob keeps object",
+        "PointerReleased:",
+    ],
+    "03_two_workers.py": [
+        "over both: 1797 images",
+        "ExportDenied: bob keeps object",
+        "ExportDenied: alice keeps object",
+        "the workers ended with codes [0, 0]",
+    ],
+}
+
+EXECUTE = """
+import sys, nbformat
+from nbclient import NotebookClient
+book = nbformat.read(sys.argv[1], as_version=4)
+nbformat.validate(book)
+NotebookClient(book, timeout=60, kernel_name="python3", allow_errors=False,
+               resources={"metadata": {"path": sys.argv[2]}}).execute()
+nbformat.write(book, sys.argv[3])  # the kernel's own output shares stdout
+"""
+
+
+def run(*command: str) -> str:
+    ended = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=100, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def test_every_example_is_run() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(PROMISED)
+
+
+@pytest.mark.parametrize("name", sorted(PROMISED))
+def test_script(name: str) -> None:
+    printed = run(str(EXAMPLES / name))
+    missing = [text for text in PROMISED[name] if text not in printed]
+    assert not missing, f"{missing} not in\n{printed}"
+
+
+def test_notebook(tmp_path: Path) -> None:
+    """In a process of its own: the kernel's libraries warn about what isn't ours."""
+    notebook = EXAMPLES / "01_bob.ipynb"
+    assert all(not cell.get("outputs") for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"])
+    executed = tmp_path / "executed.ipynb"
+    run("-c", EXECUTE, str(notebook), str(EXAMPLES), str(executed))
+    cells = json.loads(executed.read_text(encoding="utf-8"))["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    text = "".join("".join(output.get("text", "")) for output in outputs)
+    for promised in ("told right", "ExportDenied: bob keeps object", "bob's worker ended with code 0"):
+        assert promised in text
+    tables = [output["data"]["text/html"] for output in outputs if "text/html" in output.get("data", {})]
+    assert len(tables) == 2, "the handle and the pointer show a table each"
