@@ -14,7 +14,7 @@ from fedsock.errors import BadFrame, ConfigError, NameTaken, NotAuthorized, Supe
 from fedsock.hub.registry import check_host, permitted, read_tokens
 from fedsock.hub.router import Member, Router
 from fedsock.protocol import hubmessages as m
-from fedsock.protocol.frames import address, split
+from fedsock.protocol.frames import address, carries_chunk, split
 from fedsock.transport.base import Transport, TransportClosed
 from fedsock.transport.websocket import Listener, listen
 
@@ -67,7 +67,7 @@ class HubServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._wakes: dict[Member, asyncio.Event] = {}
         self._probes: dict[str, asyncio.Event] = {}
-        self._closing = False
+        self._written = asyncio.Event()
 
     @property
     def port(self) -> int:
@@ -107,14 +107,14 @@ class HubServer:
 
         Cancelling closes at once.
         """
-        self._closing = True
         goodbye = m.encode(m.Closing())
         for member in self._router.members():
             member.put(goodbye)
         try:
             async with asyncio.timeout(drain):
                 while any(member.outbox for member in self._router.members()):
-                    await asyncio.sleep(0.01)
+                    self._written.clear()
+                    await self._written.wait()
         except TimeoutError:
             log.info("closing with frames unsent: their peers don't read")
         finally:
@@ -241,21 +241,18 @@ class HubServer:
                 wake.clear()
                 while member.outbox:
                     frame = member.outbox[0]
-                    await transport.send(frame, binary=_is_chunk(frame))
+                    await transport.send(frame, binary=carries_chunk(frame))
                     if not member.outbox or member.outbox[0] is not frame:
                         continue
                     member.outbox.popleft()
                     self._router.written(member, frame)
+                self._written.set()
                 if member.gone:
                     await transport.close(1008, "superseded")
                     return
                 await wake.wait()
         except TransportClosed:
             return
-
-
-def _is_chunk(frame: bytes) -> bool:
-    return frame.find(b'"stream":', 0, frame.index(b"\n")) > 0
 
 
 def _tls(certificate: Any, key: Any) -> ssl.SSLContext | None:

@@ -8,7 +8,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Literal, Protocol
+from typing import Literal
 
 from fedsock.errors import (
     BY_CODE,
@@ -22,8 +22,9 @@ from fedsock.errors import (
     ProtocolError,
     Superseded,
 )
+from fedsock.peer.owner import Owner
 from fedsock.protocol import hubmessages as hub
-from fedsock.protocol.frames import Head, address, build, link_head, split
+from fedsock.protocol.frames import Head, address, build, carries_chunk, link_head, split
 from fedsock.protocol.link import Batch, Chunk, Ended, Link, LinkEnd, StreamSent
 from fedsock.transport.base import Transport, TransportClosed
 
@@ -35,34 +36,6 @@ WELCOME_SECONDS = 10.0
 """A hub that doesn't answer a hello within this is not one."""
 
 log = logging.getLogger("fedsock.peer")
-
-
-class Owner(Protocol):
-    """Whom a peer speaks for; all methods are plain and quick, and called on the loop."""
-
-    def batch(self, remote: str, body: memoryview) -> None:
-        """A frame's messages arrived (a ProtocolError raised here resets that link)."""
-
-    def chunk(self, remote: str, stream: int, at: int, data: memoryview) -> None:
-        """A chunk of a stream arrived (a ProtocolError raised here resets that link)."""
-
-    def sent(self, remote: str, stream: int) -> None:
-        """An outgoing stream was acknowledged whole."""
-
-    def ended(self, remote: str, end: LinkEnd) -> None:
-        """The link with an address is over."""
-
-    def joined(self, address: str, role: str) -> None:
-        """A peer is there."""
-
-    def left(self, address: str, reason: str) -> None:
-        """A peer is gone."""
-
-    def hub_up(self) -> None:
-        """The hub answered."""
-
-    def hub_down(self) -> None:
-        """The socket to the hub broke."""
 
 
 class Peer:
@@ -341,7 +314,7 @@ class Peer:
             frame = link.next_frame(self._loop.time())
             if frame is not None:
                 wrote = True
-                await transport.send(frame, binary=_is_chunk(frame))
+                await transport.send(frame, binary=carries_chunk(frame))
         return wrote
 
     def _arm_timer(self) -> None:
@@ -406,20 +379,14 @@ class Peer:
                 self._watch()
 
     def _hub_says(self, message: object) -> None:
-        now = self._loop.time()
         if isinstance(message, hub.Joined):
             self._back(message.peer, message.role)
         elif isinstance(message, hub.Left):
             self._away(message.peer, message.reason)
-        elif isinstance(message, hub.Unreachable):
+        elif isinstance(message, (hub.Unreachable, hub.Hold, hub.Go)):
             if (link := self._links.get(message.peer)) is not None:
-                link.peer_absent(now)
-        elif isinstance(message, hub.Hold):
-            if (link := self._links.get(message.peer)) is not None:
-                link.hold(now)
-        elif isinstance(message, hub.Go):
-            if (link := self._links.get(message.peer)) is not None:
-                link.go(now)
+                heard = {hub.Unreachable: link.peer_absent, hub.Hold: link.hold, hub.Go: link.go}
+                heard[type(message)](self._loop.time())
         elif isinstance(message, hub.Probe):
             self._control.append(hub.encode(hub.Pong(nonce=message.nonce)))
         elif isinstance(message, hub.Refused):
@@ -449,7 +416,3 @@ class Peer:
         if self._role == "worker" and self.connected:
             self._control.append(hub.encode(hub.Watch(peers=list(self._links))))
             self.wake()
-
-
-def _is_chunk(frame: bytes) -> bool:
-    return frame.find(b'"stream":', 0, frame.index(b"\n")) > 0

@@ -68,8 +68,7 @@ class Head(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 
 
 _KEYS = frozenset(
-    frozenset({"to", "from"} | keys)
-    for keys in ({"seq", "ack"}, {"seq", "ack", "stream", "at"}, {"ack"}, {"reset"})
+    frozenset({"to", "from"} | keys) for keys in ({"seq", "ack"}, {"seq", "ack", "stream", "at"}, {"ack"}, {"reset"})
 )
 """The four kinds of link frames, by the keys of their heads."""
 
@@ -159,6 +158,11 @@ def build(
 def is_binary(head: dict[str, Any]) -> bool:
     """Return whether a frame with this head travels as a binary WebSocket message (chunks do)."""
     return "stream" in head
+
+
+def carries_chunk(frame: bytes) -> bool:
+    """Return whether a whole frame, as ``build`` made it, carries a chunk of a stream and so travels as binary."""
+    return frame.find(b'"stream":', 0, frame.index(b"\n")) > 0
 
 
 def address(name: str, epoch: str) -> str:
