@@ -52,6 +52,8 @@ def dtype_name(dtype: np.dtype[Any]) -> str:
     name = dtype.name
     if dtype.kind in "biufc" and name not in _NUMBERS:
         raise UnsupportedValue(f"dtype {dtype} can't travel; use float64 or complex128")
+    if dtype.kind in "mM" and not _DATE.match(name):
+        raise UnsupportedValue(f"dtype {dtype} can't travel; its step is too large")
     return name
 
 
@@ -66,7 +68,10 @@ def dtype_named(name: object) -> np.dtype[Any]:
         if found is not None:
             return found
         if _TEXT.match(name) or _DATE.match(name):
-            return np.dtype(name)
+            try:
+                return np.dtype(name)
+            except TypeError:  # more characters than numpy can count
+                raise BadMessage("a text wider than any numpy holds") from None
     raise BadMessage("not a dtype name")
 
 
@@ -136,7 +141,21 @@ def from_inline(dtype: object, shape: object, data: object) -> Array:
         raise BadMessage("inline bytes are not base64") from None
     if len(decoded) != nbytes:
         raise BadMessage(f"an array of {nbytes} bytes came with {len(decoded)}")
-    return native(np.frombuffer(bytearray(decoded), dtype=found.newbyteorder("<")).reshape(sizes))
+    if not found.itemsize:  # U0, which frombuffer refuses
+        return np.ndarray(sizes, dtype=found)
+    array = native(np.frombuffer(bytearray(decoded), dtype=found.newbyteorder("<")).reshape(sizes))
+    _check_content(array)
+    return array
+
+
+def _check_content(array: Array) -> None:
+    # numpy trusts these bytes: it fails with SystemError on beyond-Unicode text, and miscounts bools but 0 and 1.
+    if array.dtype.kind == "U":
+        wrong = (array.reshape(-1).view(np.uint32) > sys.maxunicode).any()
+    else:
+        wrong = array.dtype.kind == "b" and (array.view(np.uint8) > 1).any()
+    if wrong:
+        raise BadMessage("bytes that are no text, or no bool")
 
 
 def native(array: Array) -> Array:
@@ -168,11 +187,13 @@ class Incoming:
             data: its bytes.
 
         Raises:
-            BadMessage: it isn't the next one, is empty, or goes beyond the end.
+            BadMessage: it isn't the next one, is empty, goes beyond the end, or completes what is no text or bool.
         """
         end = at + len(data)
         if at != self._filled or end > len(self._buffer) or not len(data):
             raise BadMessage("a chunk that doesn't fit its stream")
         self._buffer[at:end] = data
         self._filled = end
-        self.complete = end == len(self._buffer)
+        if end == len(self._buffer):
+            _check_content(self.array)
+            self.complete = True

@@ -88,7 +88,8 @@ def to_json(value: Any, stream: Outgoing | None = None, depth: int = 0) -> Any:
     if kind is Reference:
         return {"$": value.id}
     if isinstance(value, np.generic):
-        return {"$scalar": [arrays.dtype_name(value.dtype), arrays.inline(arrays.portable(np.asarray(value)))]}
+        array = arrays.portable(np.asarray(value))  # its dtype, not the scalar's: an empty str_ is U0, its array U1
+        return {"$scalar": [arrays.dtype_name(array.dtype), arrays.inline(array)]}
     if kind is np.ndarray or kind is np.memmap:
         return {"$array": _array(value, stream)}
     return _tagged(value, kind, stream, depth)
@@ -229,7 +230,10 @@ def _read_complex(inner: Any) -> complex:
     if type(inner) is list and len(inner) == 2:
         parts = [from_json(part) for part in inner]
         if all(type(part) is float or type(part) is int for part in parts):
-            return complex(*parts)
+            try:
+                return complex(*parts)
+            except OverflowError:
+                raise BadMessage("a complex number with a part beyond float64") from None
     raise BadMessage("a complex number is two numbers")
 
 
