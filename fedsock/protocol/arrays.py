@@ -151,9 +151,9 @@ def from_inline(dtype: object, shape: object, data: object) -> Array:
 def _check_content(array: Array) -> None:
     # numpy trusts these bytes: it fails with SystemError on beyond-Unicode text, and miscounts bools but 0 and 1.
     if array.dtype.kind == "U":
-        wrong = (array.reshape(-1).view(np.uint32) > sys.maxunicode).any()
+        wrong = bool((array.reshape(-1).view(np.uint32) > sys.maxunicode).any())
     else:
-        wrong = array.dtype.kind == "b" and (array.view(np.uint8) > 1).any()
+        wrong = array.dtype.kind == "b" and bool((array.view(np.uint8) > 1).any())
     if wrong:
         raise BadMessage("bytes that are no text, or no bool")
 
