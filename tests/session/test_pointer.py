@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
-import threading
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ import pytest
 
 from fedsock import errors
 from fedsock.protocol import messages
-from fedsock.session import Pointer
 
 
 async def test_chain_travels_in_one_frame(house: Any) -> None:
@@ -55,37 +53,6 @@ async def test_integer_operators(house: Any, op: str) -> None:
     a, b = np.array([1, 2, 7]), np.array([3, 0, 1])
     got = await eval(op, {"p": house.bob.send(a), "q": house.bob.send(b)})  # noqa: S307
     np.testing.assert_array_equal(got, eval(op, {"p": a, "q": b}))  # noqa: S307
-
-
-async def test_several_results_are_numpys_tuple(house: Any) -> None:
-    matrix = np.arange(6.0).reshape(3, 2)
-    q, r = np.linalg.qr(house.bob.send(matrix))
-    np.testing.assert_allclose(await (q @ r), matrix, atol=1e-12)
-    result = np.linalg.svd(house.bob.send(matrix))
-    assert isinstance(result.S, Pointer)
-    values = await result
-    assert type(values) is type(np.linalg.svd(matrix))
-    both = await asyncio.gather(np.linalg.eigh(house.bob.send(matrix.T @ matrix)), np.modf(house.bob.send(1.5)))
-    assert type(both[1]) is tuple
-    assert both[1] == (0.5, 1.0)
-
-
-async def test_metadata_is_local(house: Any) -> None:
-    x = house.bob.send(np.ones((2, 3), np.float32))
-    assert (x.shape, x.dtype, x.ndim, x.size, x.nbytes, len(x)) == ((2, 3), np.float32, 2, 6, 24, 2)
-    assert (x.location, x.owner, x.id_at_location) == (house.bob, "s-1", 1)
-    assert np.shape(x) == (2, 3)
-    assert np.result_type(x, np.float64) == np.float64
-    y = x + 1
-    with pytest.raises(errors.MetadataNotReady, match=r"await p.wait\(\)"):
-        _ = y.shape
-    with pytest.raises(errors.MetadataNotReady):
-        list(y)
-    assert await y.wait() is y
-    assert y.shape == (2, 3)
-    _, second = y
-    np.testing.assert_array_equal(await second, np.full(3, 2, np.float32))
-    assert not house.bobs.named(messages.Get)[1:]
 
 
 async def test_assignment_rebinds(house: Any) -> None:
@@ -190,33 +157,6 @@ async def test_unknown_operands_have_their_turn(house: Any) -> None:
     assert await copy.deepcopy(p) == 1.0
 
 
-async def test_failure_and_what_depends_on_it(house: Any) -> None:
-    p = house.bob.send(np.ones(3))
-    bad = p + np.ones(4)
-    after = bad * 2
-    with pytest.raises(errors.OpValueError) as first:
-        await bad
-    with pytest.raises(errors.OpValueError) as second:
-        await after
-    assert second.value.__cause__ is first.value
-    assert (first.value.op, first.value.worker) == ("add", "bob")
-    assert "bob" in str(first.value)
-    assert house.session.failures[0] is first.value
-    with pytest.raises(errors.OpValueError):
-        await after.wait()
-    with pytest.raises(errors.OpValueError):
-        _ = after.shape
-
-
-async def test_pointers_apart(house: Any) -> None:
-    p, q = house.bob.send(np.ones(2)), house.alice.send(np.ones(2))
-    with pytest.raises(errors.PointersApart, match=r"bob.*alice.*copy\(") as told:
-        p + q
-    assert "copy(alice)" in str(told.value)
-    with pytest.raises(errors.PointersApart):
-        np.concatenate([p, q])
-
-
 async def test_release(house: Any) -> None:
     p = house.bob.send(np.ones(2))
     y = p + 1
@@ -241,33 +181,6 @@ async def test_awaiting_twice_and_with_asyncio(house: Any) -> None:
     assert await house.bob.send({"a": np.ones(2), "b": 3})["b"] == 3
 
 
-async def test_cancelling_a_waiter_leaves_the_others(house: Any) -> None:
-    house.bobs.link.held = True
-    p = house.bob.send(2.0) * 2
-    first, second = asyncio.create_task(p.get()), asyncio.create_task(p.get())
-    await asyncio.sleep(0)
-    first.cancel()
-    with pytest.raises(TimeoutError):
-        await p.get(timeout=0.01)
-    house.bobs.link.held = False
-    house.peer.pump()
-    assert await second == 4.0
-    assert first.cancelled()
-    assert not house.bobs.named(messages.Cancel)
-
-
-async def test_cancel(house: Any) -> None:
-    house.bobs.expected.add(1)
-    p = house.bob.send(1.0)
-    house.bobs.expected.clear()
-    house.bobs.link.held = True
-    y = p + 1
-    y.cancel()
-    house.bobs.link.held = False
-    assert await p == 1.0
-    assert house.bobs.named(messages.Cancel)[0].ids == [y.id_at_location]
-
-
 async def test_large_values_stream_both_ways(house: Any) -> None:
     big = np.random.default_rng(0).normal(size=(300, 100))
     p = house.bob.send(big)
@@ -280,91 +193,11 @@ async def test_large_values_stream_both_ways(house: Any) -> None:
     assert house.session.copies.nbytes == 0
 
 
-async def test_fetch_limit(house: Any) -> None:
-    house.session.max_fetch_bytes = 100
-    p = house.bob.send(np.zeros(1000))
-    with pytest.raises(errors.TooLargeToFetch):
-        await p
-    assert await p.sum() == 0
-
-
-async def test_copy_and_move_between_workers(house: Any) -> None:
-    p = house.bob.send(np.arange(3.0), tags=["#x"])
-    q = p.copy(house.alice) + 1
-    np.testing.assert_array_equal(await q, [1, 2, 3])
-    assert q.location is house.alice
-    number = p.id_at_location
-    moved = p.move("alice")
-    assert moved.tags == ("#x",)
-    with pytest.raises(errors.PointerReleased, match="moved"):
-        p + 1
-    np.testing.assert_array_equal(await moved, [0, 1, 2])
-    del q
-    await house.until_held()
-    assert number not in house.bobs.store
-    same = moved.move(house.alice)
-    np.testing.assert_array_equal(await same, [0, 1, 2])
-    assert not house.bobs.named(messages.Get)
-
-
-async def test_refused_transfer_fails_at_the_receiver(house: Any) -> None:
-    q = house.bob.datasets["secret"].copy(house.alice)
-    after = q + 1
-    with pytest.raises(errors.ExportDenied) as first:
-        await q
-    with pytest.raises(errors.ExportDenied) as second:
-        await after
-    assert second.value.__cause__ is first.value
-    assert first.value.worker == "bob"
-    with pytest.raises(errors.ExportDenied):
-        await house.bob.datasets["secret"]
-
-
-async def test_a_holder_lost_under_way_fails_the_transfer(house: Any, ends: Any) -> None:
-    p = await house.bob.send(np.arange(3.0)).wait()
-    arrived = await p.copy(house.alice).wait()
-    house.bobs.mute = True
-    under_way = p.copy(house.alice)
-    moving = house.bob.send(1.0).move("alice")
-    await asyncio.sleep(0.01)
-    house.peer.present.clear()
-    house.session.ended(house.bobs.address, ends("lost"))
-    for lost in (under_way, under_way + 1, moving):
-        with pytest.raises(errors.WorkerLost):
-            await lost
-    np.testing.assert_array_equal(await arrived, [0, 1, 2])
-    assert len(house.alices.named(messages.Fail)) == 2
-
-
 async def test_pointer_to_a_data_set(house: Any) -> None:
     data = house.bob.datasets["data"]
     pp = data.send(house.alice)
     assert await pp is data
     assert await (await (pp.sum() + 1)) == 16
-
-
-async def test_withheld_metadata(house: Any) -> None:
-    house.bobs.link.held = True
-    p = house.bob.send(1.0) + 1
-    number = p.id_at_location
-    house.session.batch(house.bobs.address, memoryview(b'[{"t":"done","id":%d,"withheld":true}]' % number))
-    assert await p.wait() is p
-    with pytest.raises(errors.ExportDenied):
-        _ = p.shape
-    assert "withheld" in repr(p)
-
-
-@pytest.mark.parametrize("value", [3, 2.5, True, 1j, "text", [1, 2], {"a": 1}, None])
-async def test_metadata_of_what_is_no_array(house: Any, value: Any) -> None:
-    p = house.bob.send(value)
-    if isinstance(value, (int, float, complex)):
-        assert (p.shape, p.dtype) == ((), np.dtype(type(value)))
-        with pytest.raises(TypeError):
-            len(p)
-        return
-    with pytest.raises(AttributeError, match=type(value).__name__):
-        _ = p.dtype
-    assert await p == value
 
 
 async def test_pointer_to_pointer(house: Any) -> None:
@@ -394,23 +227,6 @@ async def test_pointer_to_pointer(house: Any) -> None:
     pp.release()
     with pytest.raises(errors.PointerReleased):
         await pp
-
-
-async def test_wrong_thread_and_loop(house: Any) -> None:
-    p = house.bob.send(1.0)
-    caught: list[BaseException] = []
-
-    def elsewhere() -> None:
-        for write in (lambda: p + 1, lambda: asyncio.run(p.get()), lambda: house.bob.send(1)):
-            try:
-                write()
-            except errors.WrongLoop as error:
-                caught.append(error)
-
-    thread = threading.Thread(target=elsewhere)
-    thread.start()
-    await asyncio.to_thread(thread.join)
-    assert len(caught) == 3
 
 
 async def test_array_api_device(house: Any) -> None:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedsock import errors
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b"[7]",
+        b'[{"t":"op","id":1,"fn":"add"}]',
+        b'[{"t":"done","id":0}]',
+        b'[{"t":"done","id":1,"dtype":"object"}]',
+        b'[{"t":"value","id":9,"value":{"$array":{"dtype":"float64","shape":[2],"stream":0}}}]',
+    ],
+)
+async def test_bad_bodies(house: Any, body: bytes) -> None:
+    p = house.bob.send(1.0)
+    with pytest.raises(errors.BadMessage):
+        house.session.batch(house.bobs.address, memoryview(body))
+    assert await p == 1.0
+
+
+async def test_bad_streams(house: Any) -> None:
+    with pytest.raises(errors.BadMessage):
+        house.session.chunk(house.bobs.address, 5, 0, memoryview(b"x"))
+    house.bobs.link.held = True
+    waiting = asyncio.create_task(house.bob.send(1.0).get())
+    await asyncio.sleep(0)
+    large = b'[{"t":"value","id":2,"value":{"$array":{"dtype":"float64","shape":[1000000000],"stream":1}}}]'
+    with pytest.raises(errors.BadMessage, match="larger"):
+        house.session.batch(house.bobs.address, memoryview(large))
+    waiting.cancel()
+    house.session.batch("nobody@ffff", memoryview(b"[]"))
+    house.session.chunk("nobody@ffff", 1, 0, memoryview(b""))
+    house.session.sent("nobody@ffff", 1)
+
+
+async def test_failures_of_dropped_pointers_are_listed(house: Any) -> None:
+    p = house.bob.send(np.ones(3))
+    y = (p + np.ones(4)) * 2
+    with pytest.raises(errors.OpValueError) as caught:
+        await y
+    root, after = house.session.failures
+    assert caught.value is after
+    assert after.__cause__ is root
+
+
+async def test_failure_and_what_depends_on_it(house: Any) -> None:
+    p = house.bob.send(np.ones(3))
+    bad = p + np.ones(4)
+    after = bad * 2
+    with pytest.raises(errors.OpValueError) as first:
+        await bad
+    with pytest.raises(errors.OpValueError) as second:
+        await after
+    assert second.value.__cause__ is first.value
+    assert (first.value.op, first.value.worker) == ("add", "bob")
+    assert "bob" in str(first.value)
+    assert house.session.failures[0] is first.value
+    with pytest.raises(errors.OpValueError):
+        await after.wait()
+    with pytest.raises(errors.OpValueError):
+        _ = after.shape
