@@ -1,4 +1,4 @@
-"""What ``Hub()`` and ``connect()`` return: a session, with an embedded hub or a stand-alone one, and virtual workers."""
+"""What ``Hub()`` and ``connect()`` return: a session on an embedded or a stand-alone hub, and virtual workers."""
 
 from __future__ import annotations
 

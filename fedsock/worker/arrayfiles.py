@@ -61,9 +61,7 @@ def read_npz(path: Path, only: tuple[str, ...] = ()) -> Mapping[str, Array]:
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror or error}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ConfigError(
-            f"{path}: not an .npz file, or a damaged one ({error}); write it with numpy.savez"
-        ) from error
+        raise ConfigError(f"{path}: not an .npz file, or a damaged one ({error}); write it with numpy.savez") from error
     if not arrays:
         raise ConfigError(f"{path}: holds no array")
     return arrays
@@ -78,12 +76,8 @@ def _read_array(file: IO[bytes], size: int, where: str) -> Array:
         shape, fortran_order, dtype = _HEADERS[version](file)
     except (OSError, ConfigError, zipfile.BadZipFile, zlib.error):
         raise
-    except (
-        Exception
-    ) as error:  # whatever numpy's parser, the tokenizer or ast raise on text that isn't a header
-        raise ConfigError(
-            f"{where}: not an array file ({_first_line(error)}); write it with numpy.save"
-        ) from error
+    except Exception as error:  # whatever numpy's parser, the tokenizer or ast raise on text that isn't a header
+        raise ConfigError(f"{where}: not an array file ({_first_line(error)}); write it with numpy.save") from error
     if dtype.hasobject:
         raise ConfigError(
             f"{where}: holds pickled Python objects, which are never loaded; save numbers or fixed-width text"
@@ -94,7 +88,10 @@ def _read_array(file: IO[bytes], size: int, where: str) -> Array:
     if expected != found:
         what = "it is truncated" if expected > found else "it holds more than one array"
         raise ConfigError(f"{where}: its header announces {expected} bytes and {found} follow; {what}")
-    memory = np.empty(expected, np.uint8)
+    try:
+        memory = np.empty(expected, np.uint8)
+    except (MemoryError, ValueError) as error:  # an archive that lies about its sizes, or this machine is too small
+        raise ConfigError(f"{where}: there is no memory for its {expected} bytes") from error
     if _fill(file, memory) != expected:
         raise ConfigError(f"{where}: it is truncated")
     if dtype.kind == "b" and expected and int(memory.max()) > 1:
@@ -102,9 +99,7 @@ def _read_array(file: IO[bytes], size: int, where: str) -> Array:
     return _shaped(memory, shape, fortran_order, dtype, where)
 
 
-def _shaped(
-    memory: Array, shape: Iterable[int], fortran_order: bool, dtype: np.dtype[np.generic], where: str
-) -> Array:
+def _shaped(memory: Array, shape: Iterable[int], fortran_order: bool, dtype: np.dtype[np.generic], where: str) -> Array:
     sizes = tuple(shape)
     try:
         flat = memory.view(dtype) if memory.size else np.empty(math.prod(sizes), dtype)

@@ -253,9 +253,7 @@ def _policy(settings: Settings) -> PolicyConfig:
 
 
 def _datasets(settings: Settings) -> Mapping[str, DatasetConfig]:
-    return MappingProxyType(
-        {name: _dataset(name, settings, table) for name, table in settings.tables().items()}
-    )
+    return MappingProxyType({name: _dataset(name, settings, table) for name, table in settings.tables().items()})
 
 
 def _dataset(name: str, parent: Settings, settings: Settings) -> DatasetConfig:
@@ -269,9 +267,7 @@ def _dataset(name: str, parent: Settings, settings: Settings) -> DatasetConfig:
         raise settings.complaint("tags", f"at most {_TAGS} tags are allowed, not {len(tags)}")
     for tag in tags:
         if not _TAG.fullmatch(tag) or not tag.isprintable():
-            raise settings.complaint(
-                "tags", f'{tag!r}: a tag is "#" and 1 to 99 characters, none of them blank'
-            )
+            raise settings.complaint("tags", f'{tag!r}: a tag is "#" and 1 to 99 characters, none of them blank')
     config = DatasetConfig(
         name=name,
         file=file,

@@ -103,9 +103,7 @@ def datasets_from_mapping(data: Mapping[str, Any], private: bool = True) -> dict
             raise ConfigError(f"data: {name!r} can't name a data set; a name is {NAME_RULE}")
         for full_name, leaf in _leaves(name, value):
             where = f"data[{full_name!r}]"
-            _add(
-                datasets, Dataset(name=full_name, array=hold(_as_array(leaf, where), where), private=private)
-            )
+            _add(datasets, Dataset(name=full_name, array=hold(_as_array(leaf, where), where), private=private))
     return datasets
 
 
@@ -127,9 +125,7 @@ def hold(array: Array, where: str) -> Array:
         raise ConfigError(f"{where}: can't hold {_described(array.dtype)}; {hint}") from error
     held = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
     if held.dtype.kind == "U" and not _is_unicode(held):
-        raise ConfigError(
-            f"{where}: holds text that isn't Unicode (lone surrogates or numbers beyond U+10FFFF)"
-        )
+        raise ConfigError(f"{where}: holds text that isn't Unicode (lone surrogates or numbers beyond U+10FFFF)")
     owner: Any = held
     while isinstance(owner, np.ndarray):
         owner.flags.writeable = False
@@ -176,9 +172,7 @@ def _joined(name: str, key: str, where: str) -> str:
             f"{where}: {key!r} can't name an array: it is empty, starts or ends blank, or isn't printable"
         )
     if len(full) > NAME_LENGTH:
-        raise ConfigError(
-            f"{where}: the name {full!r} has {len(full)} characters; at most {NAME_LENGTH} are allowed"
-        )
+        raise ConfigError(f"{where}: the name {full!r} has {len(full)} characters; at most {NAME_LENGTH} are allowed")
     return full
 
 

@@ -300,7 +300,7 @@ class Runner:
                 job.store.settle(entry)
 
     def _describe(self, job: Job, error: Exception) -> tuple[str, str]:
-        """Return code and safe text of a failure: op, worker, shapes and dtypes; no words of numpy's on private data."""
+        """Return code and safe text of a failure: op, worker, shapes, dtypes; none of numpy's words on private data."""
         op = job.op.fn
         where = f"{op} at {self._name}({', '.join(_shown(arg) for arg in job.args)})"
         code = error.code if isinstance(error, FedsockError) else op_error_class(error).code

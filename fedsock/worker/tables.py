@@ -58,9 +58,7 @@ def read_parquet(path: Path, only: tuple[str, ...] = ()) -> Mapping[str, Array]:
 
 def _need_polars(path: Path) -> None:
     if pl is None:
-        raise ConfigError(
-            f"{path}: reading tables needs polars; install it with: pip install 'fedsock[tables]'"
-        )
+        raise ConfigError(f"{path}: reading tables needs polars; install it with: pip install 'fedsock[tables]'")
 
 
 def _check_header(path: Path, only: tuple[str, ...]) -> None:
@@ -79,9 +77,7 @@ def _check_header(path: Path, only: tuple[str, ...]) -> None:
         raise ConfigError(f"{path}: several columns are called {twice[0]!r}; rename them")
     if "" in header and not only:
         position = header.index("") + 1
-        raise ConfigError(
-            f"{path}: column {position} has no name; name it, or list the columns to take with `only`"
-        )
+        raise ConfigError(f"{path}: column {position} has no name; name it, or list the columns to take with `only`")
 
 
 def _columns(path: Path, only: tuple[str, ...], read: Callable[[], pl.DataFrame]) -> Mapping[str, Array]:
@@ -112,12 +108,8 @@ def _array(column: pl.Series, where: str) -> Array:
     missing = column.null_count()
     if missing and not column.dtype.is_float():
         row = int(column.is_null().arg_max() or 0) + 1
-        hint = (
-            "fill them in, leave the column out with `only`, or store it as decimals, where they become NaN"
-        )
-        raise ConfigError(
-            f"{where} ({column.dtype}): {missing} values are missing, the first in row {row}; {hint}"
-        )
+        hint = "fill them in, leave the column out with `only`, or store it as decimals, where they become NaN"
+        raise ConfigError(f"{where} ({column.dtype}): {missing} values are missing, the first in row {row}; {hint}")
     if column.dtype == pl.String:
         return np.array(column.to_list(), dtype=np.str_)
     made: np.ndarray[Any, np.dtype[Any]] = column.to_numpy()

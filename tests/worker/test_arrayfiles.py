@@ -30,9 +30,7 @@ ARRAYS = hnp.arrays(DTYPES, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0,
 
 
 @given(array=ARRAYS, fortran=st.booleans())
-def test_npy_and_npz_come_back_as_saved(
-    tmp_path_factory: Any, array: np.ndarray[Any, Any], fortran: bool
-) -> None:
+def test_npy_and_npz_come_back_as_saved(tmp_path_factory: Any, array: np.ndarray[Any, Any], fortran: bool) -> None:
     folder = tmp_path_factory.mktemp("arrays")
     saved = np.asarray(array, order="F" if fortran else "C")
     np.save(folder / "x.npy", saved)
@@ -109,6 +107,25 @@ def test_a_wrong_array_file_is_named_alone_and_in_an_archive(tmp_path: Path, cas
     with pytest.raises(ConfigError, match=f"x\\.npz: 'bad': .*({said})"):
         read_npz(tmp_path / "x.npz")
     assert list(read_npz(tmp_path / "x.npz", ("good",))) == ["good"]
+
+
+@pytest.mark.parametrize("size", [2**61, 2**80])
+def test_an_archive_that_lies_about_a_size_costs_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    header = npy(f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({size},)}}")
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("bad.npy", header)
+    read = zipfile.ZipFile.infolist
+
+    def lying(self: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+        found = read(self)
+        found[0].file_size = size + len(header)
+        return found
+
+    monkeypatch.setattr(zipfile.ZipFile, "infolist", lying)
+    with pytest.raises(ConfigError, match=r"x\.npz: 'bad': there is no memory for its"):
+        read_npz(tmp_path / "x.npz")
 
 
 def test_format_3_is_for_structured_dtypes(tmp_path: Path) -> None:

@@ -205,9 +205,7 @@ def test_options_win_over_the_file(folder: Path) -> None:
     assert (config.name, config.hub, config.token_file) == ("eve", "ws://h:1", token)
     assert config.state_folder == folder / "eve.state"
     # A replaced data set gives way whole: what was published under its name isn't any more.
-    assert config.datasets["digits"] == DatasetConfig(
-        name="digits", file=folder / "b.npy", where="--data digits"
-    )
+    assert config.datasets["digits"] == DatasetConfig(name="digits", file=folder / "b.npy", where="--data digits")
     assert set(config.datasets) == {"digits", "a/b"}
     assert merge(config, state="s").state_folder == Path("s")
 

@@ -97,9 +97,7 @@ def test_an_array_that_cannot_be_held_is_named(tmp_path: Path, case: str) -> Non
 
 def test_a_kind_of_file_that_no_reader_takes_is_said(tmp_path: Path) -> None:
     (tmp_path / "x.xlsx").write_bytes(b"")
-    with pytest.raises(
-        ConfigError, match=r"unknown kind of file '\.xlsx'; allowed are \.csv, \.npy, \.npz, \.parquet"
-    ):
+    with pytest.raises(ConfigError, match=r"unknown kind of file '\.xlsx'; allowed are \.csv, \.npy, \.npz, \.parquet"):
         load_datasets(config(DatasetConfig(name="x", file=tmp_path / "x.xlsx")), READERS)
 
 

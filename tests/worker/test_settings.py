@@ -18,9 +18,7 @@ def settings(tmp_path: Path, text: str) -> Settings:
 
 def test_every_kind_is_read(tmp_path: Path) -> None:
     (tmp_path / "x.npy").write_bytes(b"")
-    read = settings(
-        tmp_path, 't = "a"\ni = 3\nf = false\nl = ["b", "c", "b"]\nfile = "x.npy"\n[sub]\nk = "v"\n'
-    )
+    read = settings(tmp_path, 't = "a"\ni = 3\nf = false\nl = ["b", "c", "b"]\nfile = "x.npy"\n[sub]\nk = "v"\n')
     assert read.text("t") == "a"
     assert read.integer("i", 0, low=0, high=9) == 3
     assert read.flag("f", True) is False
@@ -85,9 +83,7 @@ def test_a_wrong_value_is_named(tmp_path: Path, text: str, ask: object, said: st
 def test_an_unknown_key_is_refused_with_the_one_meant(tmp_path: Path) -> None:
     read = settings(tmp_path, "[limits]\nquota_byte = 1").table("limits")
     read.integer("quota_bytes", 1, low=1, high=9)
-    with pytest.raises(
-        ConfigError, match=r"limits\.quota_byte: unknown key; did you mean 'quota_bytes'\? \(allowed:"
-    ):
+    with pytest.raises(ConfigError, match=r"limits\.quota_byte: unknown key; did you mean 'quota_bytes'\? \(allowed:"):
         read.finish()
 
 

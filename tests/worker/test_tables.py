@@ -97,13 +97,9 @@ def test_a_wrong_csv_is_named_with_its_column(tmp_path: Path, case: str) -> None
         max_size=20,
     )
 )
-def test_parquet_comes_back_as_written(
-    tmp_path_factory: Any, rows: list[tuple[int, float, bool, str]]
-) -> None:
+def test_parquet_comes_back_as_written(tmp_path_factory: Any, rows: list[tuple[int, float, bool, str]]) -> None:
     path = tmp_path_factory.mktemp("tables") / "t.parquet"
-    table = pl.DataFrame(
-        rows, schema={"i": pl.Int64, "f": pl.Float64, "b": pl.Boolean, "s": pl.String}, orient="row"
-    )
+    table = pl.DataFrame(rows, schema={"i": pl.Int64, "f": pl.Float64, "b": pl.Boolean, "s": pl.String}, orient="row")
     table.write_parquet(path)
     found = read_parquet(path)
     for key, values in zip("ifbs", zip(*rows, strict=True), strict=True):
@@ -157,9 +153,7 @@ def test_a_missing_table_is_said(tmp_path: Path, reader: Any) -> None:
 
 
 @pytest.mark.parametrize("reader", [read_csv, read_parquet])
-def test_without_polars_the_extra_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: Any
-) -> None:
+def test_without_polars_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: Any) -> None:
     monkeypatch.setattr(tables, "pl", None)
     with pytest.raises(ConfigError, match=r"needs polars; install it with: pip install 'fedsock\[tables\]'"):
         reader(tmp_path / "t.csv")

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+
+from fedsock.protocol import messages as m
+from tests.worker.driver import PEER, Driver, op, put, ref
+
+
+def test_what_is_private_stays_whether_it_failed_or_not() -> None:
+    driver = Driver({"x": np.arange(3.0)})
+    driver.say(op(1, "add", ref("x"), 1))
+    for request in (m.Get(2, 1), m.Get(3, "x"), m.Transfer(4, 1, "alice@0002", 9)):
+        [error] = driver.say(request)
+        assert (error.code, error.id) == ("export_denied", request.id)
+        assert "private-stays" in error.message
+        assert "Next:" in error.message
+
+
+def test_values_above_the_limit_are_not_sent() -> None:
+    driver = Driver()
+    driver.say(put(1, "x" * 100))
+    [error] = driver.say(m.Get(2, 1, limit=10))
+    assert error.code == "too_large_to_fetch"
+    assert "164" in error.message
+    assert driver.say(m.Get(3, 1, limit=1000)) == ["x" * 100]
+
+
+def test_a_failed_value_is_answered_with_its_failure() -> None:
+    driver = Driver()
+    driver.say(op(1, "nothing"))
+    [error] = driver.say(m.Get(2, 1))
+    assert (error.id, error.code) == (2, "unknown_op")
+
+
+def test_generators_stay() -> None:
+    driver = Driver()
+    driver.say(op(1, "random.default_rng", 7))
+    assert [one.code for one in driver.say(m.Get(2, 1))] == ["op_type"]
+
+
+def test_a_request_waits_for_its_value_even_if_it_is_released_meanwhile() -> None:
+    driver = Driver()
+    driver.say(op(1, "add", 1, 1), m.Get(2, 1), m.Release([1]), hold=True)
+    assert 2 in driver.run(driver.engine.computed(driver.held[0], 2, None))
+    assert driver.say(m.Ask(3, "stats"))[0].stats["objects"] == 0
+
+
+def test_a_delivery_goes_to_the_other_worker() -> None:
+    driver = Driver()
+    driver.say(put(1, 1.5))
+    driver.say(m.Transfer(2, 1, "alice@0002", 9))
+    assert driver.engine.sessions == 1
+    assert PEER.startswith("s-")

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fedsock.protocol import messages as m
+from tests.worker.driver import Driver, op, ref
+
+AGES = np.array([30.0, 40.0, 50.0])
+
+
+def array(*values: float) -> dict[str, object]:
+    return {"$tuple": list(values)}
+
+
+def test_the_first_failure_is_told_with_what_follows_from_it() -> None:
+    driver = Driver()
+    first, second = driver.say(op(1, "reshape", 1.0, array(2, 2)), op(2, "add", ref(1), 1))
+    assert first.code == second.code == "op_value"
+    assert first.cause is None
+    assert second.cause is not None
+    assert (second.cause.id, second.cause.op) == (1, "reshape")
+    assert "bob" in first.message
+
+
+@pytest.mark.parametrize("name", ["nothing", "__class__", "linalg.__builtins__", "\uff45mpty", "add\0", "a" * 200])
+def test_unknown_ops(name: str) -> None:
+    assert [one.code for one in Driver().say(op(1, name, 1))] == ["unknown_op"]
+
+
+def test_unknown_objects() -> None:
+    assert [one.code for one in Driver().say(op(1, "add", ref(77), 1))] == ["unknown_object"]
+    assert [one.code for one in Driver().say(op(1, "add", ref("no/such"), 1))] == ["unknown_object"]
+
+
+def test_results_above_the_quota_are_refused_before_they_are_computed() -> None:
+    driver = Driver(quota_bytes=10_000)
+    assert [one.code for one in driver.say(op(1, "zeros", array(10**6, 10**6)))] == ["quota"]
+    assert driver.say(m.Ask(2, "stats"))[0].stats["ops_run"] == 0
+
+
+def test_too_many_objects_are_refused() -> None:
+    driver = Driver(quota_objects=2)
+    codes = [one.code for one in driver.say(*(op(id, "add", 1, 1) for id in range(1, 5))) if isinstance(one, m.Error)]
+    assert set(codes) == {"quota"}
+
+
+def test_a_value_given_up_is_written_in_place_and_freed() -> None:
+    driver = Driver()
+    driver.say(op(1, "zeros", array(1000)), op(2, "setitem", ref(1), 0, 5.0, last=[1]))
+    assert driver.say(m.Get(3, 1))[0].code == "unknown_object"
+    assert driver.say(m.Get(4, 2))[0][0] == 5.0
+
+
+def test_a_failed_assignment_leaves_what_was_there() -> None:
+    driver = Driver()
+    driver.say(op(1, "zeros", array(10)))
+    assert driver.say(op(2, "setitem", ref(1), 99, 5.0, last=[1]))[0].code == "op_index"
+    assert driver.say(m.Get(3, 1))[0].tolist() == [0.0] * 10
+
+
+def test_a_value_that_was_sent_is_not_written_in_place() -> None:
+    driver = Driver()
+    driver.say(op(1, "zeros", array(1000)))
+    [sent] = driver.say(m.Get(2, 1))
+    driver.say(op(3, "setitem", ref(1), 0, 5.0, last=[1]))
+    assert sent[0] == 0.0
+
+
+def test_nothing_private_is_told_by_shape_dtype_or_failure() -> None:
+    def script(data: np.ndarray) -> list[object]:
+        driver = Driver({"x": data})
+        return driver.say(
+            op(1, "greater", ref("x"), 35),
+            op(2, "getitem.array", ref("x"), ref(1)),
+            op(3, "sum", ref(2)),
+            op(4, "unique", ref("x")),
+            op(5, "outer", ref("x"), ref("x")),
+            op(6, "linalg.inv", ref(5)),
+            op(7, "add", ref(6), 1),
+            m.Get(8, 7),
+            m.Get(9, 2),
+            m.Ask(10, "objects"),
+        )
+
+    assert script(AGES) == script(np.array([1.0, 1.0, 1.0])) == script(np.array([np.nan, np.inf, 0.0]))
+    told = script(AGES)
+    assert any(isinstance(one, m.Done) and one.withheld for one in told)
+
+
+def test_public_shapes_of_private_values_are_told() -> None:
+    driver = Driver({"x": AGES})
+    [done] = driver.say(op(1, "add", ref("x"), 1))
+    assert (done.shape, done.dtype, done.withheld) == ([3], "float64", False)
+    [error] = driver.say(op(2, "add", ref("x"), ref(1)), op(3, "reshape", ref("x"), array(2, 2)))[1:]
+    assert error.code == "op_value"
+    assert "30" not in error.message
+
+
+def test_owner_data_is_never_written() -> None:
+    driver = Driver({"x": AGES})
+    driver.say(op(1, "setitem", ref("x"), 0, 5.0))
+    assert AGES[0] == 30.0
