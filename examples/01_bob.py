@@ -62,7 +62,7 @@ async def main() -> None:
             sys.executable, "-m", "fedsock.worker", "--config", str(ROOT / "workers/bob.toml"), "--hub", hub.url
         )
         try:
-            await study(await hub.worker("bob", timeout=30))
+            await study(await hub.worker("bob", timeout=60))
         finally:
             if worker.returncode is None:
                 worker.terminate()

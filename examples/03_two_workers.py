@@ -55,7 +55,7 @@ async def main() -> None:
             for name in ("bob", "alice"):
                 command = ["-m", "fedsock.worker", "--config", str(ROOT / f"workers/{name}.toml"), "--hub", hub.url]
                 workers.append(await asyncio.create_subprocess_exec(sys.executable, *command))
-            await hub.wait_for_workers(2, timeout=30)
+            await hub.wait_for_workers(2, timeout=60)
             await study(hub.workers["bob"], hub.workers["alice"])
         finally:
             for worker in workers:
