@@ -296,9 +296,7 @@ def _in_place(op: str) -> Callable[[Any, Any], Any]:
 
 def _method(name: str, is_property: bool) -> Any:
     if is_property:
-        return property(
-            lambda self: self._run(call_method(name, (self,), {})), doc=f"As numpy's ``{name}``, an op."
-        )
+        return property(lambda self: self._run(call_method(name, (self,), {})), doc=f"As numpy's ``{name}``, an op.")
 
     adapt, op, alone = METHODS[name].adapt, METHODS[name].op, (object(),)
     plain = adapt(alone, {}) == (alone, {})

@@ -79,11 +79,7 @@ def test_subscripts(key: Any, op: str) -> None:
 def test_methods(name: str) -> None:
     x = Noted()
     found = getattr(x, name)
-    result = (
-        found
-        if METHODS[name].is_property
-        else found(*{"compress": ([True],), "astype": ("int8",)}.get(name, ()))
-    )
+    result = found if METHODS[name].is_property else found(*{"compress": ([True],), "astype": ("int8",)}.get(name, ()))
     assert result[0] == METHODS[name].op
 
 

@@ -63,16 +63,13 @@ def described(row: Row) -> dict[str, Any]:
         "family": row.family,
         "signature": signature_text(row),
         "parameters": [
-            {"name": p.name, "takes": p.kind.name, "mode": p.mode, "default": p.default}
-            for p in row.parameters
+            {"name": p.name, "takes": p.kind.name, "mode": p.mode, "default": p.default} for p in row.parameters
         ],
         "results": row.results if isinstance(row.results, int) else None,
         "value_dependent": row.value_dependent,
         "in_place": row.in_place,
         "numpy": [
-            f"{function.__module__}.{function.__name__}"
-            for function in row.numpy
-            if hasattr(function, "__module__")
+            f"{function.__module__}.{function.__name__}" for function in row.numpy if hasattr(function, "__module__")
         ],
         "summary": row.summary,
     }

@@ -91,6 +91,7 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, (list, tuple)) and any(map(_is_text, value)))
 
 
+_ARRAY = np.ndarray
 _PYTHON_NUMBERS = frozenset({int, float, bool})
 
 _RESULT_BYTES = dict.fromkeys("?bhilqBHILQmM", 8) | {"e": 2, "f": 4, "d": 8, "F": 8, "D": 16}
@@ -110,15 +111,18 @@ def elementwise(*values: Any, **options: Any) -> Bound:
     mixed = False
     for value in values:
         kind = type(value)
-        if kind is np.ndarray or isinstance(value, np.generic):
-            other = value.shape
-            if other and other != shape:
-                shape = broadcast(shape, other) if shape else other
-            if dtype is None:
-                dtype = value.dtype
-            elif dtype is not value.dtype:
+        if kind is not _ARRAY:
+            if kind in _PYTHON_NUMBERS:
+                continue
+            if kind is str or kind is complex:
                 mixed = True
-        elif kind not in _PYTHON_NUMBERS:
+                continue
+        other = value.shape
+        if other and other != shape:
+            shape = broadcast(shape, other) if shape else other
+        if dtype is None:
+            dtype = value.dtype
+        elif dtype is not value.dtype:
             mixed = True
     if options:
         shape = broadcast(shape, shape_of(options.get("where")))
@@ -184,9 +188,7 @@ def reduced(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
 
 def reduction(a: Any, axis: Any = None, dtype: Any = None, *_: Any, **options: Any) -> Bound:
     """Bound a reduction: the shape without its axes, in any number type (or that of a text)."""
-    itemsize = max(
-        WIDE, itemsize_of(a), itemsize_of(options.get("initial", 0)), getattr(dtype, "itemsize", 0)
-    )
+    itemsize = max(WIDE, itemsize_of(a), itemsize_of(options.get("initial", 0)), getattr(dtype, "itemsize", 0))
     return Bound(reduced(shape_of(a), axis), itemsize)
 
 

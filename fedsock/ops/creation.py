@@ -61,8 +61,7 @@ def _length(start: Any, stop: Any, step: Any) -> int:
     if dates:
         # Integers count units of the date they stand beside.
         span, step = (
-            np.asarray(part).astype(dates[0].dtype)[()] if part not in dates else part
-            for part in (span, step)
+            np.asarray(part).astype(dates[0].dtype)[()] if part not in dates else part for part in (span, step)
         )
     if isinstance(span, int) and isinstance(step, int):
         return max(-(-span // step), 0) + 1
@@ -198,9 +197,7 @@ ROWS: tuple[Row, ...] = (
     _row("zeros", _SHAPE, _constant),
     _row("ones", _SHAPE, _constant),
     _row("empty", _SHAPE, _constant, function=_empty, summary="An array of zeros (never of freed memory)."),
-    _row(
-        "full", "shape:shape fill_value:array dtype:dtype?=None order:order=C", _full, function=quiet(np.full)
-    ),
+    _row("full", "shape:shape fill_value:array dtype:dtype?=None order:order=C", _full, function=quiet(np.full)),
     _row("zeros_like", f"a:array {_LIKE}", _like),
     _row("ones_like", f"a:array {_LIKE}", _like),
     _row(
@@ -220,8 +217,7 @@ ROWS: tuple[Row, ...] = (
     ),
     _row(
         "linspace",
-        "start:array stop:array num:int=50 endpoint:bool=True retstep:bool=False dtype:dtype?=None "
-        "axis:int=0",
+        "start:array stop:array num:int=50 endpoint:bool=True retstep:bool=False dtype:dtype?=None axis:int=0",
         _linspace,
         function=quiet(np.linspace),
         results=_linspace_results,
@@ -247,9 +243,7 @@ ROWS: tuple[Row, ...] = (
     _row("vander", "x:array N:none|int=None increasing:bool=False", _vander),
     _row("diag", "v:array k:int=0", _diagonal),
     _row("diagflat", "v:array k:int=0", _diagflat),
-    _row(
-        "indices", "dimensions:ints dtype:dtype=int64 sparse:bool=False", _indices, results=_indices_results
-    ),
+    _row("indices", "dimensions:ints dtype:dtype=int64 sparse:bool=False", _indices, results=_indices_results),
     _row("tril_indices", "n:int k:int=0 m:none|int=None", _triangle_indices, results=2),
     _row("triu_indices", "n:int k:int=0 m:none|int=None", _triangle_indices, results=2),
     _row("diag_indices", "n:int ndim:int=2", _diagonal_indices, results=_diagonal_results),

@@ -45,8 +45,7 @@ _BY_VALUE = frozenset({"power"})
 _UNARY_SIGNATURE = signature("x:array / * where:array=True dtype:dtype?=None")
 _BINARY_SIGNATURE = signature("x1:array x2:array / * where:array=True dtype:dtype?=None")
 _REDUCE = signature(
-    "array:array / axis:axes=0 dtype:dtype?=None * keepdims:bool=False "
-    "initial:none|array=none where:array=True"
+    "array:array / axis:axes=0 dtype:dtype?=None * keepdims:bool=False initial:none|array=none where:array=True"
 )
 _ACCUMULATE = signature("array:array / axis:int=0 dtype:dtype?=None")
 _REDUCEAT = signature("array:array indices:array / axis:int=0 dtype:dtype?=None")
@@ -76,16 +75,19 @@ def masked(ufunc: np.ufunc, args: tuple[Any, ...], where: Any, dtype: Any = None
 
 
 def _call(ufunc: np.ufunc) -> Callable[..., Any]:
-    def function(*args: Any, **options: Any) -> Any:
-        if not options:
-            return ufunc(*args)
-        where = options.get("where", True)
-        if where is True:
-            return ufunc(*args, dtype=options.get("dtype"))
-        return masked(ufunc, args, where, options.get("dtype"))
+    """Return a ufunc that takes ``where`` and ``dtype``; its arguments are spelled out, for that is faster."""
 
-    function.__doc__ = ufunc.__doc__
-    return function
+    def unary(x: Any, /, *, where: Any = True, dtype: Any = None) -> Any:
+        if where is not True:
+            return masked(ufunc, (x,), where, dtype)
+        return ufunc(x) if dtype is None else ufunc(x, dtype=dtype)
+
+    def binary(x1: Any, x2: Any, /, *, where: Any = True, dtype: Any = None) -> Any:
+        if where is not True:
+            return masked(ufunc, (x1, x2), where, dtype)
+        return ufunc(x1, x2) if dtype is None else ufunc(x1, x2, dtype=dtype)
+
+    return unary if ufunc.nin == 1 else binary
 
 
 def _ufunc(name: str) -> Row:
@@ -131,14 +133,10 @@ def _methods(name: str) -> list[Row]:
     ufunc = getattr(np, name)
     by_value = name in _BY_VALUE
 
-    def row(
-        method: str, parameters: Any, bound: Any, value_dependent: bool, summary: str, results: int = 1
-    ) -> Row:
+    def row(method: str, parameters: Any, bound: Any, value_dependent: bool, summary: str, results: int = 1) -> Row:
         return Row(
             name=f"{name}.{method}",
-            function=getattr(ufunc, method)
-            if method == "outer"
-            else quiet_if_complex(getattr(ufunc, method)),
+            function=getattr(ufunc, method) if method == "outer" else quiet_if_complex(getattr(ufunc, method)),
             family=FAMILY,
             parameters=parameters,
             bound=bound,

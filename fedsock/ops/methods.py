@@ -169,9 +169,7 @@ def _tidy(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
 def _refuse_out(row: Row, value: Any) -> None:
     outs = value if isinstance(value, tuple) else (value,)
     if any(out is not None for out in outs):
-        raise InPlaceRefused(
-            f"{row.name}: out= is refused, stored values never change: write p = {row.name}(...)"
-        )
+        raise InPlaceRefused(f"{row.name}: out= is refused, stored values never change: write p = {row.name}(...)")
 
 
 def call_function(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
@@ -198,9 +196,7 @@ def call_function(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any])
         names = list(inspect.signature(function).parameters)[len(row.positional) :]
         extra = args[len(row.positional) :]
         if len(extra) > len(names):
-            raise TypeError(
-                f"{name} takes at most {len(row.positional) + len(names)} arguments, not {len(args)}"
-            )
+            raise TypeError(f"{name} takes at most {len(row.positional) + len(names)} arguments, not {len(args)}")
         kwargs = dict(zip(names, extra, strict=False)) | dict(kwargs)
         args = args[: len(row.positional)]
     return _tidy(row, args, kwargs)
@@ -240,8 +236,6 @@ def call_ufunc(ufunc: np.ufunc, method: str, args: Sequence[Any], kwargs: Mappin
     """
     name = NAMES.get(ufunc)
     if method == "at":
-        raise InPlaceRefused(
-            f"{ufunc.__name__}.at writes into its argument, and a stored value never changes"
-        )
+        raise InPlaceRefused(f"{ufunc.__name__}.at writes into its argument, and a stored value never changes")
     row = TABLE.get(name if method == "__call__" else f"{name}.{method}") if name is not None else None
     return None if row is None else _tidy(row, args, kwargs)

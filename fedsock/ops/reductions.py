@@ -60,9 +60,7 @@ def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Bound:
     return Bound(tuple(max(size, 1) for size in shape), WIDE)
 
 
-def _average(
-    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
-) -> Bound:
+def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Bound:
     return Bound(reduced(shape_of(a), axis), WIDE, 2 if returned else 1)
 
 
@@ -89,10 +87,7 @@ def _sums() -> list[Row]:
         _row(name, text + _INITIAL + _WHERE, function=quiet_if_complex(getattr(np, name)), method=method)
         for name, method in (("sum", "sum"), ("prod", "prod"))
     ]
-    rows += [
-        _row(name, text + _INITIAL + _WHERE, function=quiet(getattr(np, name)))
-        for name in ("nansum", "nanprod")
-    ]
+    rows += [_row(name, text + _INITIAL + _WHERE, function=quiet(getattr(np, name))) for name in ("nansum", "nanprod")]
     rows += [
         _row(
             name,
@@ -103,9 +98,7 @@ def _sums() -> list[Row]:
         for name in ("mean", "var", "std")
     ]
     rows += [
-        _row(
-            name, text + (_WHERE if name == "nanmean" else _DDOF + _WHERE), function=quiet(getattr(np, name))
-        )
+        _row(name, text + (_WHERE if name == "nanmean" else _DDOF + _WHERE), function=quiet(getattr(np, name)))
         for name in ("nanmean", "nanvar", "nanstd")
     ]
     return rows
@@ -136,10 +129,7 @@ def _totals() -> list[Row]:
         _row(name, text, _cumulated, function=quiet_if_complex(getattr(np, name)), method=name)
         for name in ("cumsum", "cumprod")
     ]
-    rows += [
-        _row(name, text, _cumulated, function=quiet(getattr(np, name)))
-        for name in ("nancumsum", "nancumprod")
-    ]
+    rows += [_row(name, text, _cumulated, function=quiet(getattr(np, name))) for name in ("nancumsum", "nancumprod")]
     standard = "x:array / * axis:axis=None dtype:dtype?=None include_initial:bool=False"
     rows += [
         _row(name, standard, _running, function=quiet(getattr(np, name)))

@@ -119,9 +119,7 @@ def _summary(documented: Any) -> str:
     return next((line for line in lines if line and not line.split("(")[0].isidentifier()), "")
 
 
-def check(
-    row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[Sequence[Any], Mapping[str, Any]]:
+def check(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
     """Return an op's arguments as its function takes them.
 
     Args:
@@ -198,9 +196,7 @@ def seconds(row: Row, bound: Bound, args: Sequence[Any], kwargs: Mapping[str, An
     return touched * SECONDS_PER_BYTE
 
 
-def depends_on_values(
-    row: Row, args: Sequence[Any], kwargs: Mapping[str, Any], private: Iterable[int | str]
-) -> bool:
+def depends_on_values(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any], private: Iterable[int | str]) -> bool:
     """Return whether success, failure, shape or dtype of an op may tell something of its private arguments.
 
     Args:
@@ -214,9 +210,7 @@ def depends_on_values(
     return not all(data and _numeric(value) for data, value in _places(row, args, kwargs, private))
 
 
-def bound_is_public(
-    row: Row, args: Sequence[Any], kwargs: Mapping[str, Any], private: Iterable[int | str]
-) -> bool:
+def bound_is_public(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any], private: Iterable[int | str]) -> bool:
     """Return whether what ``row.bound`` predicts follows from shapes and dtypes of private arguments alone.
 
     It doesn't when a private value stands where no array is due (``np.zeros(k)``, ``np.repeat(x, k)``), or

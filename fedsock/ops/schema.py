@@ -34,9 +34,7 @@ _NUMBER_NAMES = (
 )  # fmt: skip
 
 DTYPES: dict[str, np.dtype[Any]] = {name: np.dtype(name) for name in _NUMBER_NAMES} | {
-    f"{kind}[{unit}]": np.dtype(f"{kind}[{unit}]")
-    for kind in ("datetime64", "timedelta64")
-    for unit in _UNITS
+    f"{kind}[{unit}]": np.dtype(f"{kind}[{unit}]") for kind in ("datetime64", "timedelta64") for unit in _UNITS
 }
 """Every dtype that may be named by a text; fixed-width str of a length comes as an np.dtype."""
 
@@ -155,9 +153,7 @@ def dtype_like(value: Any) -> np.dtype[Any]:
         raise OpTypeError(f"values can't have dtype {value.str}")
     found = DTYPES.get(value) if isinstance(value, str) else None
     if found is None:
-        raise OpTypeError(
-            f"no dtype; write one of {', '.join(_NUMBER_NAMES)}, datetime64[unit], timedelta64[unit]"
-        )
+        raise OpTypeError(f"no dtype; write one of {', '.join(_NUMBER_NAMES)}, datetime64[unit], timedelta64[unit]")
     return found
 
 
@@ -226,9 +222,7 @@ def _arrays(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value
     if isinstance(value, (list, tuple)):
-        return (
-            type(value)(array_like(part) for part in value) if type(value) in (list, tuple) else _array(value)
-        )
+        return type(value)(array_like(part) for part in value) if type(value) in (list, tuple) else _array(value)
     raise OpTypeError("not a sequence of arrays")
 
 
@@ -246,9 +240,7 @@ def _index(value: Any) -> Any:
     if value is None or value is Ellipsis:
         return value
     if isinstance(value, slice):
-        return slice(
-            *(None if end is None else integer(end) for end in (value.start, value.stop, value.step))
-        )
+        return slice(*(None if end is None else integer(end) for end in (value.start, value.stop, value.step)))
     if isinstance(value, tuple):
         return tuple(_index(part) for part in value)
     return array_like(value)

@@ -9,6 +9,7 @@ import numpy as np
 
 from fedsock.ops.bounds import itemsize_of, shape_of, size_of
 from fedsock.ops.linalg import blank, named
+from fedsock.ops.places import placed
 from fedsock.ops.registry import Bound, Row, Shapes, Template, argument
 from fedsock.ops.schema import signature
 from fedsock.ops.sorting import sort_seconds
@@ -66,13 +67,14 @@ def _row(
     value_dependent: bool = True,
 ) -> Row:
     meant = getattr(np, name)
+    parameters = signature(text)
     return Row(
         name=name,
         function=meant,
         family="sets",
-        parameters=signature(text),
-        bound=bound,
-        cost=cost,
+        parameters=parameters,
+        bound=placed(parameters, bound),
+        cost=placed(parameters, cost) if cost else None,
         results=results,
         value_dependent=value_dependent,
         numpy=(meant,),

@@ -44,9 +44,7 @@ def _joined(arrays: Any, *_: Any, dtype: Any = None, **__: Any) -> Bound:
     size = sum(map(size_of, parts))
     if dtype is None:
         return Bound((size,), itemsize_of(*parts))
-    return Bound(
-        (size,), max(dtype.itemsize, bounds.TEXT_OF_NUMBER if dtype.kind == "U" else 0, _text(parts))
-    )
+    return Bound((size,), max(dtype.itemsize, bounds.TEXT_OF_NUMBER if dtype.kind == "U" else 0, _text(parts)))
 
 
 def _text(parts: Any) -> int:
@@ -77,9 +75,7 @@ def _pad(array: Any, pad_width: Any, *_: Any, **__: Any) -> Bound:
     except ValueError:
         # numpy refuses it too.
         return Bound(shape, itemsize_of(array))
-    sizes = (
-        size + max(before, 0) + max(after, 0) for size, (before, after) in zip(shape, widths, strict=True)
-    )
+    sizes = (size + max(before, 0) + max(after, 0) for size, (before, after) in zip(shape, widths, strict=True))
     return Bound(tuple(sizes), itemsize_of(array))
 
 
@@ -141,9 +137,7 @@ def _parts(args: Sequence[Any], kwargs: Mapping[str, Any], shape_of: Shapes) -> 
         # One result at least, for the worker's error to stand in.
         return [None] * max(integer(sections), 1)
     except OpTypeError:
-        raise OpTypeError(
-            "indices_or_sections must be known here: an integer or a list of integers"
-        ) from None
+        raise OpTypeError("indices_or_sections must be known here: an integer or a list of integers") from None
 
 
 def _slices(args: Sequence[Any], kwargs: Mapping[str, Any], shape_of: Shapes) -> Template:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fedsock.ops.bounds import WIDE, broadcast, broadcast_of, itemsize_of, like, shape_of, size_of
+from fedsock.ops.places import placed
 from fedsock.ops.registry import Bound, Row, Shapes, Template
 from fedsock.ops.schema import signature
 
@@ -109,13 +110,14 @@ def _row(
     method: str | None = None,
 ) -> Row:
     meant = getattr(np, name)
+    parameters = signature(text)
     return Row(
         name=name,
         function=meant,
         family="sorting",
-        parameters=signature(text),
-        bound=bound,
-        cost=cost,
+        parameters=parameters,
+        bound=placed(parameters, bound),
+        cost=placed(parameters, cost) if cost else None,
         results=results,
         value_dependent=value_dependent,
         numpy=(meant,),

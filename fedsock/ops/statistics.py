@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fedsock.ops.bounds import WIDE, itemsize_of, shape_of, size_of
+from fedsock.ops.places import placed
 from fedsock.ops.quiet import quiet
 from fedsock.ops.registry import Bound, Row, Shapes, Template
 from fedsock.ops.schema import signature
@@ -80,7 +81,8 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
         TypeError: an estimator together with weights.
     """
     _check_estimate(a, bins, range)
-    return np.histogram(a, bins, range, density, weights)
+    counts, edges = np.histogram(a, bins, range, density, weights)
+    return counts, edges.copy()
 
 
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
@@ -90,7 +92,27 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
         ValueError, TypeError: as histogram.
     """
     _check_estimate(a, bins, range)
-    return np.histogram_bin_edges(a, bins, range, weights)
+    return np.histogram_bin_edges(a, bins, range, weights).copy()
+
+
+def histogram2d(x: Any, y: Any, *args: Any, **options: Any) -> Any:
+    """Return (counts, edges of x, edges of y) as numpy does, with edges of their own.
+
+    Raises:
+        ValueError: values or range aren't finite, edges aren't sorted, x and y differ in length.
+    """
+    counts, of_x, of_y = np.histogram2d(x, y, *args, **options)
+    return counts, of_x.copy(), of_y.copy()
+
+
+def histogramdd(sample: Any, *args: Any, **options: Any) -> Any:
+    """Return (counts, [edges, …]) as numpy does, with edges of their own.
+
+    Raises:
+        ValueError: values or range aren't finite, edges aren't sorted, or their number is wrong.
+    """
+    counts, edges = np.histogramdd(sample, *args, **options)
+    return counts, [along.copy() for along in edges]
 
 
 # --- bounds -------------------------------------------------------------------------------------------------
@@ -227,13 +249,14 @@ def _row(
     value_dependent: bool = True,
 ) -> Row:
     meant = getattr(np, name)
+    parameters = signature(text)
     return Row(
         name=name,
         function=function or meant,
         family="statistics",
-        parameters=signature(text),
-        bound=bound,
-        cost=cost,
+        parameters=parameters,
+        bound=placed(parameters, bound),
+        cost=placed(parameters, cost) if cost else None,
         results=results,
         value_dependent=value_dependent,
         numpy=(meant,),
@@ -258,7 +281,7 @@ ROWS: tuple[Row, ...] = (
         f"a:array {_BINS} density:none|bool=None weights:none|array=None",
         _histogram,
         _binned,
-        function=histogram,
+        function=quiet(histogram),
         results=2,
     ),
     _row(
@@ -266,10 +289,17 @@ ROWS: tuple[Row, ...] = (
         f"a:array {_BINS} weights:none|array=None",
         _histogram,
         _binned,
-        function=histogram_bin_edges,
+        function=quiet(histogram_bin_edges),
     ),
-    _row("histogram2d", f"x:array y:array {_GRID_BINS}", _histogram2d, _binned, results=3),
-    _row("histogramdd", f"sample:arrays {_GRID_BINS}", _histogramdd, _binned, results=_histogramdd_results),
+    _row("histogram2d", f"x:array y:array {_GRID_BINS}", _histogram2d, _binned, function=histogram2d, results=3),
+    _row(
+        "histogramdd",
+        f"sample:arrays {_GRID_BINS}",
+        _histogramdd,
+        _binned,
+        function=histogramdd,
+        results=_histogramdd_results,
+    ),
     _row("bincount", "x:array / weights:none|array=None minlength:int=0", _bincount, function=bincount),
     _row("digitize", "x:array bins:array right:bool=False", _digitize, _binned),
     _row(

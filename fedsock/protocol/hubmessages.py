@@ -31,9 +31,7 @@ Short = Annotated[str, msgspec.Meta(max_length=256)]
 Role = Literal["worker", "session"]
 
 
-class HubMessage(
-    msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, tag_field="t"
-):
+class HubMessage(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, tag_field="t"):
     """What every message between a peer and its hub is."""
 
 

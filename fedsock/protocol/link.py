@@ -216,9 +216,7 @@ class Link:
         in_flight = flight.bytes
         arrived, written_at, ended = flight.acknowledge(ack, now)
         if written_at is not None:
-            self._window.acknowledged(
-                arrived, in_flight, now - written_at, acked=ack, written=flight.numbered
-            )
+            self._window.acknowledged(arrived, in_flight, now - written_at, acked=ack, written=flight.numbered)
         return [StreamSent(stream) for stream in ended if self._streams.acknowledged(stream)]
 
     # News of the socket, the peer and the hub's queue for it

@@ -134,9 +134,7 @@ async def dial(url: str, *, timeout: float, ssl: SSLContext | None = None) -> Tr
         # A proxy for the outside world can't reach this machine's own loopback.
         options["proxy"] = None
     with _explained(place, timeout):
-        connection = await connect(
-            url, open_timeout=timeout, logger=_library_log, user_agent_header=None, **options
-        )
+        connection = await connect(url, open_timeout=timeout, logger=_library_log, user_agent_header=None, **options)
     if connection.subprotocol != SUBPROTOCOL:
         await _drop(connection)
         raise ConnectionFailed(
@@ -153,9 +151,7 @@ def _check_url(url: str, ssl: SSLContext | None) -> str:
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.fragment:
-        raise ConfigError(
-            "a hub's URL is written ws://host:port, or wss://host:port for TLS, e.g. ws://127.0.0.1:8765"
-        )
+        raise ConfigError("a hub's URL is written ws://host:port, or wss://host:port for TLS, e.g. ws://127.0.0.1:8765")
     if ssl is not None and parts.scheme == "ws":
         raise ConfigError("certificates were given but the hub's URL says ws://; write wss:// for TLS")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -182,9 +178,7 @@ def _explained(place: str, timeout: float) -> Iterator[None]:
             f"the certificate of {place} is not trusted ({error.verify_message}); name its authority"
         ) from None
     except SSLError as error:
-        raise ConnectionFailed(
-            f"{place} speaks no TLS that fits ({error.reason}); is it ws:// there?"
-        ) from None
+        raise ConnectionFailed(f"{place} speaks no TLS that fits ({error.reason}); is it ws:// there?") from None
     except ConnectionResetError as error:
         raise ConnectionFailed(
             f"{place} hung up at once; is it a fedsock hub, and is {place.partition(':')[0]}:// right?"
@@ -194,9 +188,7 @@ def _explained(place: str, timeout: float) -> Iterator[None]:
             f"no hub at {place} ({error.strerror or error}); start one with: python -m fedsock.hub"
         ) from error
     except (InvalidHandshake, WebSocketException, EOFError) as error:
-        raise ConnectionFailed(
-            f"what answers at {place} is no fedsock hub ({error}); check the URL"
-        ) from error
+        raise ConnectionFailed(f"what answers at {place} is no fedsock hub ({error}); check the URL") from error
 
 
 def _refused(place: str, status: int) -> ConnectionFailed:
@@ -204,9 +196,7 @@ def _refused(place: str, status: int) -> ConnectionFailed:
         return NotAuthorized(f"{place} answered {status}: the server, or one before it, lets you not in")
     if status == 503:
         return ConnectionFailed(f"the hub at {place} is going down; try again in a moment")
-    return ConnectionFailed(
-        f"what answers at {place} is no fedsock hub (HTTP {status}); check host, port and version"
-    )
+    return ConnectionFailed(f"what answers at {place} is no fedsock hub (HTTP {status}); check host, port and version")
 
 
 class Listener:

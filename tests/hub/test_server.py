@@ -31,7 +31,7 @@ async def say(
     role: str = "worker",
     epoch: str = "0001",
     secret: str = "a",
-    **more: str,  # noqa: S107
+    **more: str,
 ) -> Transport:
     transport = await dial(url, timeout=5)
     await transport.send(m.encode(m.Hello(name=name, epoch=epoch, role=role, secret=secret, **more)))  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from tests.ops.oracle import EVERY, NUMBERS, REALS, arrays
 
-few = settings(max_examples=int(os.environ.get("FEDSOCK_EXAMPLES", "10")))
+few = settings(max_examples=int(os.environ.get("FEDSOCK_EXAMPLES", "6")))
 
 SCALARS = st.one_of(
     st.booleans(), st.integers(-3, 300), st.floats(width=16), st.complex_numbers(max_magnitude=9)

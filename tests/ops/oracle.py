@@ -79,9 +79,11 @@ def run(row: Row, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         values = flatten(row, row.function(*checked, **named))
     assert nbytes(values) <= bound.nbytes, (values, bound)
     assert same(list(args), list(before[0])), "an argument was written"
-    for value in values:
-        shared = [arg for arg in args if isinstance(arg, np.ndarray) and isinstance(value, np.ndarray)]
-        assert not any(np.shares_memory(value, arg) for arg in shared)
+    made = [value for value in values if isinstance(value, np.ndarray)]
+    others = [arg for arg in args if isinstance(arg, np.ndarray)]
+    for value in made:
+        assert not any(np.shares_memory(value, other) for other in others), "a result is an argument's memory"
+        others.append(value)
     template = template_of(row, args, options, np.shape)
     assert leaves(template) == len(values)
     return fill(template, values)

@@ -31,9 +31,7 @@ def test_broadcast(shapes: Any) -> None:
 @given(st.lists(operands(EVERY), min_size=1, max_size=3))
 def test_itemsize_of_what_numpy_promotes_to(values: Any) -> None:
     try:
-        promoted = (
-            np.result_type(*values) if not any(isinstance(v, str) for v in values) else np.array(values).dtype
-        )
+        promoted = np.result_type(*values) if not any(isinstance(v, str) for v in values) else np.array(values).dtype
     except (TypeError, OverflowError):
         return
     assert promoted.itemsize <= bounds.itemsize_of(*values)
@@ -63,9 +61,7 @@ def test_one_dtype_is_bounded_exactly() -> None:
 
 
 @few
-@given(
-    a=arrays(EVERY), axis=st.none() | st.integers(-4, 4) | st.tuples(st.integers(-3, 3), st.integers(-3, 3))
-)
+@given(a=arrays(EVERY), axis=st.none() | st.integers(-4, 4) | st.tuples(st.integers(-3, 3), st.integers(-3, 3)))
 def test_reduced(a: Any, axis: Any) -> None:
     try:
         expected = np.any(np.ones(a.shape, bool), axis=axis).shape

@@ -169,9 +169,7 @@ def test_products_of_matrices(name: str, data: Any) -> None:
         agree(TABLE[name], left, right, axis=0)
 
 
-@pytest.mark.parametrize(
-    "name", ["real", "imag", "i0", "sinc", "isreal", "iscomplex", "fix", "real_if_close"]
-)
+@pytest.mark.parametrize("name", ["real", "imag", "i0", "sinc", "isreal", "iscomplex", "fix", "real_if_close"])
 @few
 @given(data=st.data())
 def test_functions_of_one_array(name: str, data: Any) -> None:

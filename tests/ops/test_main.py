@@ -44,7 +44,5 @@ def test_signatures(name: str, text: str) -> None:
 
 
 def test_the_command() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "fedsock.ops"], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-m", "fedsock.ops"], capture_output=True, text=True, check=True, timeout=60)
     assert "linalg.svd(" in done.stdout

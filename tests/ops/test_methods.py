@@ -86,12 +86,8 @@ def test_methods(name: str, args: Any, kwargs: Any) -> None:
 
 def test_methods_of_lines_and_scalars() -> None:
     line = np.arange(3)
-    assert same(
-        result(call_method("searchsorted", (line, 1), {"side": "right"})), line.searchsorted(1, side="right")
-    )
-    assert same(
-        result(call_method("choose", (line % 2, [line, -line]), {})), (line % 2).choose([line, -line])
-    )
+    assert same(result(call_method("searchsorted", (line, 1), {"side": "right"})), line.searchsorted(1, side="right"))
+    assert same(result(call_method("choose", (line % 2, [line, -line]), {})), (line % 2).choose([line, -line]))
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.is_property])

@@ -25,9 +25,7 @@ AXES = st.none() | st.integers(-3, 3)
 def options_of(draw: Any, name: str, array: Any) -> dict[str, Any]:
     """Some of the options an op takes."""
     named = TABLE[name].named
-    axes = (
-        AXES | st.sampled_from([(0, 1), (0, -1), (), (0, 0)]) if "tuple" in named["axis"].kind.name else AXES
-    )
+    axes = AXES | st.sampled_from([(0, 1), (0, -1), (), (0, 0)]) if "tuple" in named["axis"].kind.name else AXES
     drawn = {
         "axis": axes,
         "keepdims": st.booleans(),

@@ -47,9 +47,7 @@ def test_lists_become_arrays(value: Any, dtype: str) -> None:
     assert made.tolist() == np.array(value).tolist()
 
 
-@pytest.mark.parametrize(
-    "value", [None, {"a": 1}, slice(1), ..., object(), np.dtype("f8"), [None], [{}], [[1, ...]]]
-)
+@pytest.mark.parametrize("value", [None, {"a": 1}, slice(1), ..., object(), np.dtype("f8"), [None], [{}], [[1, ...]]])
 def test_what_is_no_array(value: Any) -> None:
     with pytest.raises(OpTypeError):
         array_like(value)
@@ -74,8 +72,7 @@ def test_lists_that_are_no_array() -> None:
 
 
 @given(
-    st.text(max_size=12)
-    | st.sampled_from(["O", "V8", "object", "i4,i4", "M8[ns]", "S3", "void", "longdouble", "g"])
+    st.text(max_size=12) | st.sampled_from(["O", "V8", "object", "i4,i4", "M8[ns]", "S3", "void", "longdouble", "g"])
 )
 @few
 def test_no_dtype_by_any_text(text: str) -> None:

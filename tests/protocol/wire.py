@@ -68,9 +68,7 @@ class World:
         self.duplicate: Callable[[bytes], bool] = lambda frame: False
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
-        self.sides = {
-            name: Side(Link(NAMES[name], NAMES["b" if name == "a" else "a"], now=0.0)) for name in "ab"
-        }
+        self.sides = {name: Side(Link(NAMES[name], NAMES["b" if name == "a" else "a"], now=0.0)) for name in "ab"}
         self.a = self.sides["a"]
         self.b = self.sides["b"]
         self._held: set[str] = set()

@@ -66,9 +66,7 @@ async def test_nobody_there_says_how_to_start_a_hub() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        with pytest.raises(
-            ConnectionFailed, match=f"no hub at ws://127.0.0.1:{port} .*python -m fedsock.hub"
-        ):
+        with pytest.raises(ConnectionFailed, match=f"no hub at ws://127.0.0.1:{port} .*python -m fedsock.hub"):
             await dial(f"ws://127.0.0.1:{port}", timeout=5)
 
 
@@ -150,17 +148,13 @@ async def test_a_browsers_origin_is_refused(listener: Listener, origin: str) -> 
 
 async def test_a_listed_origin_is_welcome(listener: Listener) -> None:
     url = f"ws://127.0.0.1:{listener.port}"
-    async with connect(
-        url, subprotocols=[SUBPROTOCOL], origin="https://good.example", proxy=None
-    ) as connection:  # type: ignore[arg-type]
+    async with connect(url, subprotocols=[SUBPROTOCOL], origin="https://good.example", proxy=None) as connection:  # type: ignore[arg-type]
         await connection.send("{}\n")
         assert await connection.recv() == "{}\n"
 
 
 async def test_no_compression_is_agreed(listener: Listener) -> None:
-    async with connect(
-        f"ws://127.0.0.1:{listener.port}", subprotocols=[SUBPROTOCOL], proxy=None
-    ) as connection:
+    async with connect(f"ws://127.0.0.1:{listener.port}", subprotocols=[SUBPROTOCOL], proxy=None) as connection:
         assert connection.protocol.extensions == []
 
 
