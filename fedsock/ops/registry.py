@@ -120,7 +120,7 @@ def _summary(documented: Any) -> str:
 
 
 def check(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    """Return an op's arguments as its function takes them.
+    """Return an op's arguments as its function takes them; those given by name stand in their places if they can.
 
     Args:
         row: the op.
@@ -164,6 +164,11 @@ def _bind(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[lis
         there = parameter.name in given or parameter.name in by_name
         if not there and parameter.default is None and parameter is not variadic:
             raise OpTypeError(f"{row.name} needs {parameter.name!r}, {parameter.kind.name}", op=row.name)
+    # Bounds and costs serve functions that name their arguments otherwise, so places are filled first.
+    for parameter in positional[len(args) :]:
+        if parameter.name not in by_name:
+            break
+        checked.append(by_name.pop(parameter.name))
     return checked, by_name
 
 
@@ -231,7 +236,9 @@ def _places(
     """Give, for each private argument, whether its parameter takes data, and its value."""
     for place in private:
         if isinstance(place, str):
-            yield row.named[place].kind.data, kwargs[place]
+            parameter = row.named[place]
+            # Checking puts an argument given by name in its place.
+            yield parameter.kind.data, kwargs[place] if place in kwargs else args[row.positional.index(parameter)]
         elif place < len(row.positional):
             yield row.positional[place].kind.data, args[place]
         else:

@@ -66,8 +66,10 @@ def test_calls_that_do_not_fit(args: list[Any], kwargs: dict[str, Any], message:
 
 def test_arguments_by_name() -> None:
     f = row("a:array axis:int=0 * keep:bool")
-    assert check(f, [[1, 2]], {"axis": np.int8(1), "keep": True})[1] == {"axis": 1, "keep": True}
-    assert check(f, [], {"a": 1, "keep": False}) == ([], {"a": 1, "keep": False})
+    assert check(f, [1], {"axis": np.int8(2), "keep": True}) == ([1, 2], {"keep": True})
+    assert check(f, [], {"keep": False, "a": 1}) == ([1], {"keep": False})
+    gap = row("a:array axis:int=0 n:int=1")
+    assert check(gap, [1], {"n": 5}) == ([1], {"n": 5})
     with pytest.raises(OpTypeError, match="twice"):
         check(f, [1, 2], {"axis": 1, "keep": True})
     with pytest.raises(OpTypeError, match="needs 'keep'"):
@@ -112,6 +114,7 @@ PRIVATE = np.ones(3)
         ([PRIVATE, 1, [PRIVATE]], {}, [2], False, True),
         ([PRIVATE, 1, [PRIVATE, 1]], {}, [2], True, False),
         ([PRIVATE, 1], {}, [], False, True),
+        ([PRIVATE, PRIVATE], {}, ["y"], False, True),
     ],
 )
 def test_what_a_result_tells(

@@ -98,13 +98,13 @@ def test_methods_that_write_are_no_ops() -> None:
     assert not any(name in TABLE and TABLE[name].in_place for name in REFUSED_METHODS)
 
 
-def outcome(row: Row, args: tuple[Any, ...]) -> Any:
+def outcome(row: Row, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
     """What a session sees of an op whose shape, dtype and failure are not withheld."""
-    checked, _ = check(row, args, {})
-    bound = row.bound(*checked)
+    checked, named = check(row, args, kwargs or {})
+    bound = row.bound(*checked, **named)
     try:
         with np.errstate(all="ignore"):
-            values = flatten(row, row.function(*checked))
+            values = flatten(row, row.function(*checked, **named))
     except Exception as error:
         return bound, op_error_class(error)
     return bound, [(type(value), getattr(value, "dtype", None), np.shape(value)) for value in values]
@@ -121,4 +121,8 @@ def test_values_do_not_show_where_a_row_says_so(row: Row, data: Any) -> None:
     arrays_only = [np.asarray(part) if type(part) in (bool, int, float, complex) else part for part in first]
     second = tuple(data.draw(arrays([part.dtype], part.shape)) for part in arrays_only)
     second = tuple(new[()] if isinstance(old, np.generic) else new for old, new in zip(first, second, strict=True))
-    assert outcome(row, tuple(arrays_only)) == outcome(row, second)
+    expected = outcome(row, tuple(arrays_only))
+    assert outcome(row, second) == expected
+    names = [parameter.name for parameter in row.positional[: len(second)]]
+    if all(name in row.named for name in names):
+        assert outcome(row, (), dict(zip(names, second, strict=True))) == expected
