@@ -74,7 +74,7 @@ def _row(
         family="sets",
         parameters=parameters,
         bound=placed(parameters, bound),
-        cost=placed(parameters, cost) if cost else None,
+        cost=None if cost is None else placed(parameters, cost),
         results=results,
         value_dependent=value_dependent,
         numpy=(meant,),

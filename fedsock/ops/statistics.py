@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from fedsock.ops.bounds import WIDE, itemsize_of, shape_of, size_of
 from fedsock.ops.places import placed
 from fedsock.ops.quiet import quiet
 from fedsock.ops.registry import Bound, Row, Shapes, Template
-from fedsock.ops.schema import signature
+from fedsock.ops.schema import Kind, array_like, signature
 from fedsock.ops.sorting import sort_seconds
 
 BIN_LIMIT = 1 << 20
@@ -52,20 +53,22 @@ def _narrowest(values: Any, estimator: str) -> float:
 
 
 def _check_estimate(a: Any, bins: Any, span: Any) -> None:
-    """Refuse an estimator that would make too many bins, before numpy makes them.
+    """Refuse an estimator that would make too many bins; what numpy refuses itself is left to it.
 
     Raises:
         ValueError: more than BIN_LIMIT bins.
     """
     if not isinstance(bins, str) or a.dtype.kind not in "biuf":
         return
-    values = a.ravel()
+    values = a.ravel().astype(np.uint8) if a.dtype.kind == "b" else a.ravel()
     if span is not None:
         values = values[(values >= span[0]) & (values <= span[1])]
     if not values.size or not np.isfinite(values).all():
         return
     low, high = (values.min(), values.max()) if span is None else span
     spread = float(high) - float(low) or 1.0
+    if not math.isfinite(spread):
+        return
     width = _narrowest(values, bins)
     if values.dtype.kind in "iu":
         width = max(width, 1.0) if width else width
@@ -80,7 +83,8 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
         ValueError: values or range aren't finite, edges aren't sorted, too many bins.
         TypeError: an estimator together with weights.
     """
-    _check_estimate(a, bins, range)
+    if weights is None:
+        _check_estimate(a, bins, range)
     counts, edges = np.histogram(a, bins, range, density, weights)
     return counts, edges.copy()
 
@@ -91,7 +95,8 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     Raises:
         ValueError, TypeError: as histogram.
     """
-    _check_estimate(a, bins, range)
+    if weights is None:
+        _check_estimate(a, bins, range)
     return np.histogram_bin_edges(a, bins, range, weights).copy()
 
 
@@ -126,11 +131,13 @@ def _along(shape: tuple[int, ...], axis: Any, keepdims: Any) -> tuple[int, ...]:
 
 
 def _quantile(a: Any, q: Any, axis: Any = None, method: Any = "linear", keepdims: Any = False, **_: Any) -> Bound:
-    return Bound((*shape_of(q), *_along(shape_of(a), axis, keepdims)), max(WIDE, itemsize_of(a)))
+    # The quantiles of nothing are one NaN.
+    shape = (*shape_of(q), *_along(shape_of(a), axis, keepdims))
+    return Bound(tuple(max(size, 1) for size in shape), max(WIDE, itemsize_of(a)))
 
 
 def _median(a: Any, axis: Any = None, keepdims: Any = False) -> Bound:
-    return Bound(_along(shape_of(a), axis, keepdims), WIDE)
+    return _quantile(a, 0.5, axis, keepdims=keepdims)
 
 
 def _bins(bins: Any) -> int:
@@ -238,6 +245,20 @@ def _cov_seconds(m: Any, y: Any = None, *args: Any, **options: Any) -> float:
 # --- rows ---------------------------------------------------------------------------------------------------
 
 
+def _range(value: Any) -> Any:
+    """Return a range, or a sequence of them, with the numbers as they came: an array would give them a dtype.
+
+    Raises:
+        OpTypeError: it holds anything but numbers and None.
+    """
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_range, value))
+    return None if value is None else array_like(value)
+
+
+_RANGE = Kind("a pair of numbers, or one for each axis", _range, data=True)
+
+
 def _row(
     name: str,
     text: str,
@@ -249,7 +270,7 @@ def _row(
     value_dependent: bool = True,
 ) -> Row:
     meant = getattr(np, name)
-    parameters = signature(text)
+    parameters = tuple(replace(p, kind=_RANGE) if p.name == "range" else p for p in signature(text))
     return Row(
         name=name,
         function=function or meant,
@@ -265,8 +286,8 @@ def _row(
 
 _QUANTILE = "a:array q:array axis:axes=None * method:text=linear keepdims:bool=False weights:array|none=None"
 _MEDIAN = "a:array axis:axes=None * keepdims:bool=False"
-_BINS = "bins:int|text|array=10 range:none|array=None"
-_GRID_BINS = "bins:int|arrays=10 range:none|array=None density:none|bool=None weights:none|array=None"
+_BINS = "bins:int|text|array=10 range:any=None"
+_GRID_BINS = "bins:int|arrays=10 range:any=None density:none|bool=None weights:none|array=None"
 
 ROWS: tuple[Row, ...] = (
     *(_row(name, _QUANTILE, _quantile, _sorted) for name in ("percentile", "quantile")),
@@ -325,6 +346,7 @@ ROWS: tuple[Row, ...] = (
         "x:array xp:array fp:array left:none|array=None right:none|array=None period:none|real=None",
         _interp,
         _binned,
+        function=quiet(np.interp),
         value_dependent=False,
     ),
     _row(

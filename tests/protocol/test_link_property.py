@@ -19,11 +19,14 @@ SIZES = st.sampled_from([2, 20, 300, 5_000, 70_000, 200_000])
 STREAM_SIZES = st.sampled_from([0, 1, 5_000, 80_000, 300_000, 1_000_000])
 # Bytes a second: a local line, 80 Mbit/s, 2 Mbit/s.
 SPEEDS = st.sampled_from([0.0, 1e-7, 4e-6])
-PAUSES = st.sampled_from([0.0, 0.001, 0.01, 0.06, 0.4, 2.0, 6.0, 29.0, 31.0])
+# Mostly short, so that faults strike while frames are under way.
+PAUSES = st.sampled_from([0.0, 0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.06, 0.4, 2.0, 6.0, 29.0, 31.0, 299.0])
 
-ACTIONS = st.one_of(
+TRAFFIC = st.one_of(
     st.tuples(st.just("send"), SIDE, SIZES, st.integers(1, 40)),
     st.tuples(st.just("stream"), SIDE, STREAM_SIZES),
+)
+FAULTS = st.one_of(
     st.tuples(st.just("stop"), SIDE, st.integers(1, 4)),
     st.tuples(st.just("cut"), SIDE, st.booleans()),
     st.tuples(st.just("connect"), SIDE),
@@ -32,13 +35,13 @@ ACTIONS = st.one_of(
     st.tuples(st.just("hub_back")),
     st.tuples(st.just("fill"), SIDE),
     st.tuples(st.just("empty"), SIDE),
-    st.tuples(st.just("loss"), st.sampled_from([0.0, 0.05, 0.5, 1.0])),
+    st.tuples(st.just("loss"), st.sampled_from([0.0, 0.05, 0.3, 1.0])),
     st.tuples(st.just("duplication"), st.sampled_from([0.0, 0.3])),
     st.tuples(st.just("line"), SIDE, SPEEDS, st.sampled_from([0.0, 0.02, 0.2])),
     st.tuples(st.just("stranger"), SIDE),
     st.tuples(st.just("withdraw"), SIDE),
 )
-SCHEDULES = st.lists(st.tuples(PAUSES, ACTIONS), min_size=1, max_size=40)
+SCHEDULES = st.lists(st.tuples(PAUSES, st.one_of(TRAFFIC, FAULTS)), min_size=8, max_size=60)
 
 
 class Chaos:

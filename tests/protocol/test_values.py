@@ -140,7 +140,7 @@ class Int(int):
         object(), {1, 2}, b"x", Int(3), range(3), print, np.ma.array([1]), np.array([None]), np.array([b"x"]),
         np.zeros(2, "i4,i4"), {1: 2}, {None: 2}, {("a",): 1}, [{"a": {2: 3}}], np.bytes_(b"x"), np.dtype("O"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_values_that_do_not_travel(value: Any) -> None:
     with pytest.raises(UnsupportedValue, match="can't travel"):

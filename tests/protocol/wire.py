@@ -163,6 +163,7 @@ class World:
 
     def run(self, until: float) -> None:
         """Let time pass."""
+        turns = 0
         while True:
             due = self._events[0][0] if self._events else None
             for side in self.sides.values():
@@ -171,6 +172,8 @@ class World:
                     due = deadline
             if due is None or due > until:
                 break
+            turns = turns + 1 if due <= self.now else 0
+            assert turns < 10_000, "time stands still: a deadline passes and nothing is done about it"
             self.now = max(self.now, due)
             while self._events and self._events[0][0] <= self.now:
                 heapq.heappop(self._events)[2]()
