@@ -21,15 +21,15 @@ import numpy as np
 
 from fedsock.errors import OpFailed, OpTypeError
 from fedsock.ops.schema import ALLOWED_CHARS, INT_MAX, INT_MIN, NUMERIC_KINDS, PLAIN_TYPES, Parameter
+from fedsock.ops.templates import Template as Template
+from fedsock.ops.templates import fill as fill
+from fedsock.ops.templates import leaves as leaves
 
 SECONDS_PER_BYTE = 1e-9
 """A simple pass over memory reads or writes about a gigabyte a second on one core, with room to spare."""
 
 Shapes = Callable[[Any], tuple[int, ...]]
 """Gives the shape of a pointer, array, scalar or nested list; raises MetadataNotReady while it is unknown."""
-
-Template = Any
-"""None for one result, else numpy's own tuple, list or named tuple with a template for each part."""
 
 
 class Bound(NamedTuple):
@@ -279,7 +279,9 @@ def _collect(row: Row, result: Any, found: list[Any]) -> None:
         for part in result:
             _collect(row, part, found)
     else:
-        found.append(_owned(row, result))
+        value = _owned(row, result)
+        again = isinstance(value, np.ndarray) and any(value is other for other in found)
+        found.append(value.copy("K") if again else value)
 
 
 def _owned(row: Row, value: Any) -> Any:
@@ -328,29 +330,6 @@ def own(function: Callable[..., Any]) -> Callable[..., Any]:
 def _apart(result: Any, args: Sequence[Any]) -> Any:
     shared = isinstance(result, np.ndarray) and any(result is arg for arg in args)
     return result.copy("K") if shared else result
-
-
-def leaves(template: Template) -> int:
-    """Return how many results a template has."""
-    return 1 if template is None else sum(map(leaves, template))
-
-
-def fill(template: Template, values: Iterable[Any]) -> Any:
-    """Return a template with its places filled, in order, from values.
-
-    Args:
-        template: what ``template_of`` gave.
-        values: at least ``leaves(template)`` of them.
-    """
-    return _fill(template, iter(values))
-
-
-def _fill(template: Template, values: Any) -> Any:
-    if template is None:
-        return next(values)
-    parts = [_fill(part, values) for part in template]
-    make = getattr(type(template), "_make", type(template))
-    return make(parts)
 
 
 def template_of(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any], shape_of: Shapes) -> Template:
