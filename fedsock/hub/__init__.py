@@ -1,4 +1,6 @@
-"""The hub: a router without state of its own (floor 6: errors, protocol and transport only).
+"""The hub: lets peers in, knows who is here, forwards frames (floor 6; imports errors, protocol, transport).
 
-It lets peers in, knows who is there, and forwards frames; it never reads a body and never decides what may leave.
+It never reads a body and never decides what may leave a worker, so it needs to know nothing of ops, values or
+policies, and it must not know workers and sessions: they meet in messages. ``router`` is the whole logic,
+without I/O; ``registry`` reads the token file; ``server`` gives the router sockets, tasks and a clock.
 """

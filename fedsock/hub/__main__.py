@@ -7,44 +7,77 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fedsock.errors import ConfigError
 from fedsock.hub.server import HubServer
 
-EXAMPLE = """\
-example: a hub for a team, with tokens and TLS
+new_event_loop: Callable[[], asyncio.AbstractEventLoop]
+try:
+    from uvloop import new_event_loop
+except ImportError:  # pragma: no cover  # the extra "fast" isn't installed
+    from asyncio import new_event_loop
 
-  printf 'bob worker %s\\n* session %s\\n' "$(openssl rand -hex 32)" "$(openssl rand -hex 32)" > tokens
-  python -m fedsock.hub --host 0.0.0.0 --port 8765 --token-file tokens --tls-cert hub.pem --tls-key hub.key
+_DESCRIPTION = """\
+Run a hub: workers and sessions dial it, and it carries their frames to each other. It keeps nothing, so it
+can be stopped and started again at any time: both sides come back by themselves and go on where they were.
+"""
 
-Without --token-file it listens on loopback only.
+_EXAMPLE = """\
+example, on one machine:
+  python -m fedsock.hub
+  python -m fedsock.worker --name bob --data x=FILE.npy
+
+example, for a team, with tokens and TLS:
+  cat > tokens <<END
+  # name role token; * is any name; make a token with: openssl rand -hex 32
+  bob worker 2f6c...
+  *   session 91d0...
+  END
+  python -m fedsock.hub --host 0.0.0.0 --token-file tokens --tls-cert hub.pem --tls-key hub.key
+
+Without --token-file a hub binds this machine's loopback addresses only. SIGTERM and SIGINT end it within 5 s.
 """
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command line's parser."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(
         prog="python -m fedsock.hub",
-        description="Run a hub: workers and sessions dial it, it forwards their frames.",
-        epilog=EXAMPLE,
+        description=_DESCRIPTION,
+        epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
-    made.add_argument("--port", type=int, default=8765, help="0 takes any free port (default: 8765)")
-    made.add_argument("--token-file", metavar="FILE", help="a line each: name role token")
-    made.add_argument("--tls-cert", metavar="FILE", help="certificate chain, for wss://")
-    made.add_argument("--tls-key", metavar="FILE", help="its key")
-    made.add_argument("--origin", action="append", default=[], help="a browser origin to let in")
-    made.add_argument("--verbose", action="store_true", help="log who comes and goes")
+    made.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
+    made.add_argument("--port", type=_port, default=8765, help="0 means any free port (default: %(default)s)")
+    made.add_argument("--token-file", metavar="FILE", help="who may join: a line each, name role token")
+    made.add_argument("--tls-cert", metavar="FILE", help="certificate chain (PEM), for wss://")
+    made.add_argument("--tls-key", metavar="FILE", help="its key, if it isn't in the same file")
+    made.add_argument(
+        "--origin",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="a browser's Origin to let in; may be repeated",
+    )
     return made
 
 
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError
+    return port
+
+
 async def serve(server: HubServer) -> None:
-    """Run a hub until it is told to end. Cancelling ends it too.
+    """Run a hub until SIGTERM or SIGINT, or until cancelled.
 
     Args:
-        server: not yet started.
+        server: not started yet.
+
+    Raises:
+        ConfigError: the address can't be bound.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -59,21 +92,20 @@ async def serve(server: HubServer) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code: 0 when told to end, 2 if it can't start."""
+    """Run the command and return its exit code: 0 when told to end, 2 if it can't start."""
     options = parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.INFO if options.verbose else logging.WARNING, format="%(asctime)s %(name)s %(message)s"
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     try:
         server = HubServer(
-            host=options.host,
-            port=options.port,
+            options.host,
+            options.port,
             token_file=options.token_file,
             tls_cert=options.tls_cert,
             tls_key=options.tls_key,
             origins=options.origin,
         )
-        asyncio.run(serve(server))
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(serve(server))
     except ConfigError as error:
         print(f"fedsock.hub: {error}", file=sys.stderr)
         return 2

@@ -1,92 +1,128 @@
-"""Who may come in: the token file, and where a hub without one may listen."""
+"""Who may come in: the token file, and what a hub without one may bind."""
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import ipaddress
-import os
-from dataclasses import dataclass
+import re
+from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 from fedsock.errors import ConfigError
 
-ROLES = ("worker", "session")
+SESSION_PREFIX = "s-"
+"""Names of sessions begin so and names of workers don't, so that neither can be taken for the other."""
+
+ANY_NAME = "*"
+"""Stands in a token file for every name of the line's role."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+_FORM = "a line is `name role token`: a name or *, worker or session, and 16 to 512 printable characters"
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A line of a token file.
+class Grant(NamedTuple):
+    """One line of a token file; the token itself isn't kept.
 
     Attributes:
-        name: who it is for; ``*`` is any name.
-        role: worker or session.
-        token: the secret; not shown.
+        name: who may use it, or ``*``.
+        role: as what.
+        digest: SHA-256 of the token.
     """
 
     name: str
     role: str
-    token: bytes
-
-    def __repr__(self) -> str:
-        """Return the grant without its token."""
-        return f"Grant({self.name!r}, {self.role!r})"
+    digest: bytes
 
 
-def read_tokens(path: str | os.PathLike[str]) -> tuple[Grant, ...]:
-    """Return the grants of a token file: a line each of name, role and token; ``#`` begins a comment.
-
-    Raises:
-        ConfigError: the file can't be read, or a line is no grant (named by its number, never by its content).
-    """
-    file = Path(path)
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"token file {file}: {getattr(error, 'strerror', None) or 'is not UTF-8 text'}") from None
-    grants = []
-    for number, line in enumerate(lines, 1):
-        words = line.split("#", 1)[0].split()
-        if not words:
-            continue
-        if len(words) != 3 or words[1] not in ROLES:
-            raise ConfigError(f"token file {file}, line {number}: write `name role token`, role worker or session")
-        grants.append(Grant(words[0], words[1], words[2].encode()))
-    if not grants:
-        raise ConfigError(f"token file {file}: holds no line `name role token`")
-    return tuple(grants)
-
-
-def permitted(grants: tuple[Grant, ...], name: str, role: str, token: str | None) -> bool:
-    """Return whether a token lets a name in; looks at every line, each in constant time.
+class Registry:
+    """The tokens of a hub.
 
     Args:
-        grants: of the token file.
-        name: the peer's name.
-        role: its role.
-        token: what it presented.
+        grants: the lines of its token file.
     """
-    presented = (token or "").encode()
-    found = False
-    for grant in grants:
-        right = hmac.compare_digest(grant.token, presented)
-        found |= right and grant.role == role and grant.name in ("*", name)
-    return found
 
+    __slots__ = ("_grants",)
 
-def check_host(host: str, *, tokens: bool) -> None:
-    """Refuse to listen beyond this machine without tokens.
+    def __init__(self, grants: tuple[Grant, ...]) -> None:
+        self._grants = grants
 
-    Raises:
-        ConfigError: says why.
-    """
-    if tokens or host == "localhost":
-        return
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise ConfigError(
-            f"without a token file everybody who reaches {host} could join, so the hub listens on loopback only: "
-            "give --token-file, or --host 127.0.0.1"
+    @classmethod
+    def read(cls, path: str | PathLike[str]) -> Registry:
+        """Read a token file: ``name role token`` a line; blank lines and lines that begin with # don't count.
+
+        Args:
+            path: of the file.
+
+        Raises:
+            ConfigError: it can't be read, holds no token, or has a malformed line; names file and line, and
+                repeats nothing of the line.
+        """
+        try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise ConfigError(f"token file {path}: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise ConfigError(f"token file {path}: is not UTF-8 text") from None
+        grants = tuple(
+            _grant(line, f"token file {path}, line {number}")
+            for number, line in enumerate(lines, start=1)
+            if line.strip() and not line.lstrip().startswith("#")
         )
+        if not grants:
+            raise ConfigError(f"token file {path}: holds no token, so nobody could join; {_FORM}")
+        return cls(grants)
+
+    def __repr__(self) -> str:
+        """Show how many tokens there are, and none of them."""
+        return f"<{type(self).__name__} of {len(self._grants)} tokens>"
+
+    def admits(self, name: str, role: str, token: str | None) -> bool:
+        """Return whether a token lets a peer in; takes as long whatever the token is.
+
+        Args:
+            name: the peer's.
+            role: worker or session.
+            token: what it presented, or None.
+        """
+        digest = _digest(token or "")
+        admitted = False
+        for grant in self._grants:
+            fits = grant.role == role and grant.name in (ANY_NAME, name)
+            admitted |= hmac.compare_digest(grant.digest, digest) and fits
+        return admitted
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _grant(line: str, where: str) -> Grant:
+    words = line.split()
+    if len(words) != 3:
+        raise ConfigError(f"{where}: has {len(words)} words; {_FORM}")
+    name, role, token = words
+    if name != ANY_NAME and not _NAME.fullmatch(name):
+        raise ConfigError(f"{where}: the name must be * or 1 to 63 of a-z 0-9 _ . -; {_FORM}")
+    if role not in ("worker", "session"):
+        raise ConfigError(f"{where}: the role must be worker or session; {_FORM}")
+    if name != ANY_NAME and name.startswith(SESSION_PREFIX) != (role == "session"):
+        raise ConfigError(f"{where}: names of sessions begin with {SESSION_PREFIX!r}, names of workers don't")
+    if not 16 <= len(token) <= 512 or not token.isprintable():
+        raise ConfigError(f"{where}: the token is too short, too long or not printable; {_FORM}")
+    return Grant(name, role, _digest(token))
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address: 127.0.0.0/8, ::1 or localhost.
+
+    Args:
+        host: an address or a name.
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

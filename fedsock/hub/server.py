@@ -1,268 +1,347 @@
-"""The hub's shell: sockets in, frames to the router, one reader and one writer a peer."""
+"""The hub's shell: sockets, tasks and clocks around the router."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import ssl
 from collections.abc import Sequence
-from typing import Any, Literal
+from os import PathLike
 
-from fedsock.errors import BadFrame, ConfigError, NameTaken, NotAuthorized, Superseded
-from fedsock.hub.registry import check_host, permitted, read_tokens
-from fedsock.hub.router import Member, Router
-from fedsock.protocol import hubmessages as m
-from fedsock.protocol.frames import address, carries_chunk, split
-from fedsock.transport.base import Transport, TransportClosed
+from fedsock.errors import BadFrame, ConfigError, NameTaken, NotAuthorized
+from fedsock.hub.registry import SESSION_PREFIX, Registry, is_loopback
+from fedsock.hub.router import Member, Router, close_code
+from fedsock.protocol.hubmessages import VERSION, Hello, Reason, Refused, encode, from_peer, version_of
+from fedsock.transport.base import BAD_DATA, CLOSE_TIMEOUT, POLICY, Transport, TransportClosed
 from fedsock.transport.websocket import Listener, listen
 
 HELLO_SECONDS = 5.0
-"""A socket that doesn't say hello within this is closed."""
+"""A socket that hasn't said hello by then is closed."""
 
 PROBE_SECONDS = 2.0
-"""Whoever holds a name that another asks for must answer within this, or loses it."""
+"""A peer whose name another process wants must give a sign of life within this."""
+
+PROBES = 3
+"""How many holders of a name, one after the other, a newcomer sees off before it is refused."""
 
 DRAIN_SECONDS = 2.0
-"""For what is queued, when the hub closes."""
+"""What a closing hub gives its peers to read what is queued for them."""
 
-SESSION_PREFIX = "s-"
-"""Sessions' names begin so, workers' don't: values are delivered to workers only."""
+TEXT_LENGTH = 300
+"""Characters of an error's text that go into a refusal."""
 
-log = logging.getLogger("fedsock.hub")
+_log = logging.getLogger("fedsock.hub")
+
+
+class _Connected(Member):
+    """A member with its socket and what its tasks wait for."""
+
+    __slots__ = ("deadline", "life", "transport", "waiter")
+
+    def __init__(self, hello: Hello, transport: Transport) -> None:
+        super().__init__(hello)
+        self.transport = transport
+        self.waiter: asyncio.Future[None] | None = None
+        self.life: asyncio.Future[bool] | None = None
+        self.deadline: asyncio.TimerHandle | None = None
+
+
+class _Refusal(Exception):
+    """A newcomer can't join."""
+
+    def __init__(self, code: str, text: str, hello: Hello | None = None) -> None:
+        super().__init__(code)
+        self.message = Refused(code, text)
+        # Names are safe to log by their grammar; what was no hello has none.
+        self.who = "a socket" if hello is None else f"{hello.name} {hello.role}"
+
+
+class _Shell:
+    """Does what the router says: wakes writers, and tells who asked whether a peer lives."""
+
+    __slots__ = ("farewell_seconds",)
+
+    def __init__(self) -> None:
+        self.farewell_seconds = CLOSE_TIMEOUT
+
+    def wake(self, member: _Connected) -> None:
+        if member.waiter is not None and not member.waiter.done():
+            member.waiter.set_result(None)
+        if member.farewell is not None and member.deadline is None:
+            # Its writer may be stuck in a send to a peer that never reads.
+            loop = asyncio.get_running_loop()
+            member.deadline = loop.call_later(self.farewell_seconds, member.transport.abort)
+
+    def alive(self, member: _Connected) -> None:
+        if member.life is not None and not member.life.done():
+            member.life.set_result(True)
+
+    def left(self, member: _Connected, reason: Reason) -> None:
+        _log.info("leave %s %s %s", member.address, member.role, reason)
+        if member.life is not None and not member.life.done():
+            member.life.set_result(False)
 
 
 class HubServer:
-    """A hub.
+    """A hub: listens, lets peers in, and carries their frames to each other.
 
     Args:
-        host: where to listen.
-        port: 0 takes any free port.
-        token_file: peers must present a token of it.
-        tls_cert: certificate chain, for wss://.
-        tls_key: its key.
-        origins: browser origins to let in.
+        host: the address to bind. Without a token file only loopback (127.0.0.0/8, ::1, localhost).
+        port: the port to bind; 0 means any free one.
+        token_file: peers must present a token of it; see ``registry``.
+        tls_cert: file with the certificate chain to show, for wss://.
+        tls_key: file with its key, when it isn't in the same file.
+        origins: values of a browser's Origin header that are welcome; others are refused.
 
     Raises:
-        ConfigError: a file is wrong, or the host needs tokens.
+        ConfigError: a file is wrong, or the host would be reached by others and there is no token file.
     """
 
     def __init__(
         self,
-        *,
         host: str = "127.0.0.1",
         port: int = 8765,
-        token_file: Any = None,
-        tls_cert: Any = None,
-        tls_key: Any = None,
+        *,
+        token_file: str | PathLike[str] | None = None,
+        tls_cert: str | PathLike[str] | None = None,
+        tls_key: str | PathLike[str] | None = None,
         origins: Sequence[str] = (),
     ) -> None:
-        self._grants = read_tokens(token_file) if token_file is not None else ()
-        check_host(host, tokens=bool(self._grants))
-        self._host, self._port, self._origins = host, port, tuple(origins)
+        self._registry = None if token_file is None else Registry.read(token_file)
+        if self._registry is None and not is_loopback(host):
+            raise ConfigError(
+                f"without a token file everybody who reaches {host} could join, so a hub binds "
+                "loopback only: give --token-file, or --host 127.0.0.1"
+            )
         self._ssl = _tls(tls_cert, tls_key)
+        self._host, self._port, self._origins = host, port, tuple(origins)
+        self._shell = _Shell()
+        self._router: Router[_Connected] = Router(self._shell)
         self._listener: Listener | None = None
-        self._router = Router()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._wakes: dict[Member, asyncio.Event] = {}
-        self._probes: dict[str, asyncio.Event] = {}
-        self._written = asyncio.Event()
+        self._closing = False
+        self._strangers: set[Transport] = set()
+        self._serving: set[asyncio.Task[None]] = set()
+        # Tasks of attached peers; a listener's connections have their own.
+        self._attached: set[asyncio.Task[None]] = set()
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
-        return self._listener.port if self._listener is not None else self._port
+        """The port that is bound, or will be."""
+        return self._port if self._listener is None else self._listener.port
 
     @property
     def url(self) -> str:
         """Where peers dial."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{'wss' if self._ssl else 'ws'}://{host}:{self.port}"
+        return f"{'ws' if self._ssl is None else 'wss'}://{host}:{self.port}"
 
     async def start(self) -> None:
-        """Listen.
-
-        Raises:
-            ConfigError: the port is in use or the host is not this machine's.
+        """Listen; returns once peers can join.
 
         Cancelling leaves nothing listening.
+
+        Raises:
+            ConfigError: the address can't be bound.
         """
-        try:
-            self._listener = await listen(self._host, self._port, self._serve, ssl=self._ssl, origins=self._origins)
-        except OSError as error:
-            raise ConfigError(f"can't listen on {self._host}:{self._port}: {error.strerror or error}") from error
+        self._listener = await listen(self._host, self._port, self._serve, ssl=self._ssl, origins=self._origins)
 
-    async def attach(self, transport: Transport) -> None:
-        """Serve a peer of this process over one end of a memory pair; returns at once."""
-        task = asyncio.create_task(self._serve(transport, trusted=True), name="fedsock hub peer")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def close(self, drain: float = DRAIN_SECONDS) -> None:
-        """Tell peers, write what is queued, and close.
+    async def attach(self, transport: Transport, *, trusted: bool = True) -> None:
+        """Serve a peer of this process, in a task that the server owns; returns at once.
 
         Args:
-            drain: seconds for what is queued.
-
-        Cancelling closes at once.
+            transport: the hub's end of a memory pair; the peer says hello on the other as on a socket.
+            trusted: let it in without a token.
         """
-        goodbye = m.encode(m.Closing())
-        for member in self._router.members():
-            member.put(goodbye)
+        task = asyncio.create_task(self._serve_attached(transport, trusted), name="fedsock hub: attached peer")
+        self._attached.add(task)
+        task.add_done_callback(self._attached.discard)
+
+    async def close(self, drain: float = DRAIN_SECONDS) -> None:
+        """Tell peers that the hub goes, write what is queued, close all sockets; again is harmless.
+
+        Takes a moment when peers read, and ``drain`` at most when they don't.
+
+        Args:
+            drain: seconds for the queues and farewells.
+
+        Cancelling cuts all sockets.
+        """
+        self._closing = True
+        self._shell.farewell_seconds = drain
+        if self._listener is not None:
+            self._listener.stop()
+        self._router.close()
+        for stranger in self._strangers:
+            stranger.abort()
         try:
-            async with asyncio.timeout(drain):
-                while any(member.outbox for member in self._router.members()):
-                    self._written.clear()
-                    await self._written.wait()
-        except TimeoutError:
-            log.info("closing with frames unsent: their peers don't read")
+            if tasks := self._serving | self._attached:
+                await asyncio.wait(tasks, timeout=drain + CLOSE_TIMEOUT)
         finally:
-            for task in list(self._tasks):
+            for task in self._attached:
                 task.cancel()
-            if self._tasks:
-                await asyncio.wait(set(self._tasks), timeout=DRAIN_SECONDS)
-            listener, self._listener = self._listener, None
-            if listener is not None:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(DRAIN_SECONDS):
-                        await listener.close()
+            if self._listener is not None:
+                await self._listener.close()
 
-    # ---- one peer
+    # One connection, from its first frame to its last
 
-    async def _serve(self, transport: Transport, trusted: bool = False) -> None:
+    async def _serve_attached(self, transport: Transport, trusted: bool) -> None:
         try:
-            member = await self._greet(transport, trusted)
-        except (TransportClosed, TimeoutError, BadFrame) as error:
-            log.info("a socket is closed before its hello: %s", type(error).__name__)
-            await transport.close(1008, "no hello")
-            return
-        if member is None:
-            return
-        log.info("%s joined", member.address)
-        writer = asyncio.create_task(self._write(member, transport))
-        reason: Literal["gone", "bye"] = "gone"
-        try:
-            reason = await self._read(member, transport)
-        except BadFrame as error:
-            log.warning("%s is cut off: %s", member.address, error)
-            await transport.close(1008, "bad frame")
-        except TransportClosed:
-            pass
+            await self._serve(transport, trusted=trusted)
         finally:
-            log.info("%s left: %s", member.address, reason)
-            self._router.leave(member, reason)
-            self._wakes.pop(member, None)
-            writer.cancel()
-            await asyncio.wait({writer})
+            await transport.close()
+
+    async def _serve(self, transport: Transport, *, trusted: bool = False) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # only to tell the type checker
+        self._serving.add(task)
+        try:
+            member = await self._admit(transport, trusted)
+            if member is not None:
+                await self._converse(member)
+        except (TransportClosed, TimeoutError):
             transport.abort()
+        finally:
+            self._serving.discard(task)
 
-    async def _greet(self, transport: Transport, trusted: bool) -> Member | None:
-        async with asyncio.timeout(HELLO_SECONDS):
-            said = m.from_peer(split(await transport.recv())[0])
-        if not isinstance(said, m.Hello):
-            raise BadFrame("a first frame that is no hello")
-        refusal = self._refusal(said, trusted)
-        holder = self._router.named(said.name)
-        if refusal is None and holder is not None:
-            if holder.secret == said.secret:
-                self._supersede(holder)
-            elif await self._answers(holder):
-                refusal = m.Refused(
-                    code=NameTaken.code,
-                    message=f"another live process has the name {said.name}: choose another",
-                )
-            else:
-                self._supersede(holder)
-        if refusal is not None:
-            log.info("%s is refused: %s", said.name, refusal.code)
-            await transport.send(m.encode(refusal))
-            await transport.close(1008, refusal.code)
-            return None
-        wake = asyncio.Event()
-        member = Member(address(said.name, said.epoch), said.role, said.secret, wake.set)
-        self._wakes[member] = wake
-        self._router.join(member)
-        return member
+    async def _admit(self, transport: Transport, trusted: bool) -> _Connected | None:
+        self._strangers.add(transport)
+        try:
+            try:
+                async with asyncio.timeout(HELLO_SECONDS):
+                    frame = await transport.recv()
+            except TimeoutError:
+                _log.info("refuse a socket: no hello within %g s", HELLO_SECONDS)
+                await transport.close(POLICY, f"no hello within {HELLO_SECONDS:g} s")
+                return None
+            try:
+                hello = self._examine(frame, trusted)
+                await self._contend(hello)
+            except _Refusal as refusal:
+                await self._refuse(transport, refusal)
+                return None
+            # No await from the last look at who holds the name until here.
+            return self._join(hello, transport)
+        finally:
+            self._strangers.discard(transport)
 
-    def _refusal(self, said: m.Hello, trusted: bool) -> m.Refused | None:
-        if said.version != m.VERSION:
-            return m.Refused(code="connection", message=f"this hub speaks {m.VERSION}")
-        if (said.role == "session") != said.name.startswith(SESSION_PREFIX):
+    def _examine(self, frame: bytes, trusted: bool) -> Hello:
+        """Return the hello in a first frame, if its sender may join by what it says."""
+        version = version_of(frame)
+        if version is not None and version != VERSION:
+            text = f"this hub speaks {VERSION}; install the same fedsock at both ends"
+            raise _Refusal("version", text)
+        try:
+            hello = from_peer(frame)
+        except BadFrame as error:
+            raise _Refusal(BadFrame.code, str(error)[:TEXT_LENGTH]) from None
+        if not isinstance(hello, Hello):
+            raise _Refusal(BadFrame.code, "the first frame must be a hello")
+        if (hello.role == "session") != hello.name.startswith(SESSION_PREFIX):
             text = f"names of sessions begin with {SESSION_PREFIX!r}, names of workers don't"
-            return m.Refused(code=NotAuthorized.code, message=text)
-        if self._grants and not trusted and not permitted(self._grants, said.name, said.role, said.token):
-            text = f"no token of this hub lets {said.name} in as a {said.role}: ask its owner for one"
-            return m.Refused(code=NotAuthorized.code, message=text)
-        return None
+            raise _Refusal(NotAuthorized.code, text, hello)
+        if self._registry is None or trusted or self._registry.admits(hello.name, hello.role, hello.token):
+            return hello
+        text = f"no token of this hub lets {hello.name} in as a {hello.role}; ask who runs it for one"
+        raise _Refusal(NotAuthorized.code, text, hello)
 
-    def _supersede(self, holder: Member) -> None:
-        """Take the name from a socket that is dead, or was left by its own process."""
-        message = m.encode(m.Refused(code=Superseded.code, message="a newer socket of this process took over"))
-        wake = self._wakes.get(holder)
-        self._router.leave(holder, "superseded")
-        holder.outbox.append(message)
-        if wake is not None:
-            wake.set()
+    async def _contend(self, hello: Hello) -> None:
+        """See whether a newcomer may have its name: who holds it under another secret must be dead."""
+        for _ in range(PROBES):
+            rival = self._router.rival(hello)
+            if rival is None:
+                return
+            if await self._lives(rival):
+                break
+            if self._router.rival(hello) is rival:
+                return
+        text = f"another live process is called {hello.name}; choose another name"
+        raise _Refusal(NameTaken.code, text, hello)
 
-    async def _answers(self, holder: Member) -> bool:
-        nonce = secrets.token_hex(8)
-        answered = self._probes[nonce] = asyncio.Event()
-        holder.put(m.encode(m.Probe(nonce=nonce)))
+    async def _lives(self, member: _Connected) -> bool:
+        if member.life is None:
+            member.life = asyncio.get_running_loop().create_future()
+            self._router.probe(member, secrets.token_hex(8))
+        life = member.life
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                await answered.wait()
+                return await asyncio.shield(life)
         except TimeoutError:
             return False
         finally:
-            del self._probes[nonce]
-        return True
+            if member.life is life:
+                member.life = None
 
-    async def _read(self, member: Member, transport: Transport) -> Literal["gone", "bye"]:
-        route = self._router.route
-        while True:
-            said = route(member, await transport.recv())
-            if said is None:
-                continue
-            if isinstance(said, m.Watch):
-                self._router.watch(member, said.peers)
-            elif isinstance(said, m.Pong):
-                if (answered := self._probes.get(said.nonce)) is not None:
-                    answered.set()
-            elif isinstance(said, m.Bye):
-                return "bye"
-            else:
-                raise BadFrame("a second hello")
+    def _join(self, hello: Hello, transport: Transport) -> _Connected | None:
+        if self._closing:
+            transport.abort()
+            return None
+        member = _Connected(hello, transport)
+        self._router.join(member, hello.secret)
+        _log.info("join %s %s", member.address, member.role)
+        return member
 
-    async def _write(self, member: Member, transport: Transport) -> None:
-        wake = self._wakes[member]
+    async def _refuse(self, transport: Transport, refusal: _Refusal) -> None:
+        _log.info("refuse %s: %s", refusal.who, refusal.message.code)
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await transport.send(encode(refusal.message))
+        code = BAD_DATA if refusal.message.code == BadFrame.code else POLICY
+        await transport.close(code, refusal.message.code)
+
+    async def _converse(self, member: _Connected) -> None:
+        writer = asyncio.create_task(self._write(member))
+        try:
+            await self._read(member)
+        finally:
+            self._router.leave(member, "gone")
+            if member.farewell is None:
+                writer.cancel()
+            # Bounded: a farewell has a deadline.
+            await asyncio.wait([writer])
+            if member.deadline is not None:
+                member.deadline.cancel()
+        if not writer.cancelled():
+            writer.result()
+
+    async def _read(self, member: _Connected) -> None:
+        route, recv = self._router.route, member.transport.recv
         try:
             while True:
-                wake.clear()
-                while member.outbox:
-                    frame = member.outbox[0]
-                    await transport.send(frame, binary=carries_chunk(frame))
-                    if not member.outbox or member.outbox[0] is not frame:
-                        continue
-                    member.outbox.popleft()
-                    self._router.written(member, frame)
-                self._written.set()
-                if member.gone:
-                    await transport.close(1008, "superseded")
-                    return
-                await wake.wait()
+                route(member, await recv())
+        except BadFrame as error:
+            _log.info("refuse %s %s: %s", member.address, member.role, error.code)
+            self._router.drop(member, close_code(error), Refused(error.code, str(error)[:TEXT_LENGTH]))
         except TransportClosed:
-            return
+            pass
+
+    async def _write(self, member: _Connected) -> None:
+        outbox, transport, taken = member.outbox, member.transport, self._router.taken
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                while outbox.frames:
+                    frame, binary = outbox.take()
+                    taken(member)
+                    await transport.send(frame, binary=binary)
+                if member.farewell is not None:
+                    await transport.close(*member.farewell)
+                    return
+                member.waiter = loop.create_future()
+                await member.waiter
+        except TransportClosed:
+            pass
 
 
-def _tls(certificate: Any, key: Any) -> ssl.SSLContext | None:
+def _tls(certificate: str | PathLike[str] | None, key: str | PathLike[str] | None) -> ssl.SSLContext | None:
     if certificate is None:
         if key is not None:
-            raise ConfigError("--tls-key needs --tls-cert")
+            raise ConfigError("a TLS key was given without its certificate; give --tls-cert too")
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"certificate {certificate}: {error}") from None
+        # The password makes an encrypted key an error here, instead of a question on the terminal.
+        context.load_cert_chain(certificate, key, password=lambda: "")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "reason", None) or error
+        raise ConfigError(f"TLS certificate {certificate}, key {key or certificate}: {why}") from None
     return context

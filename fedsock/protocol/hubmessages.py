@@ -2,67 +2,83 @@ r"""What a peer and its hub say to each other: frames without "to" (floor 1, no 
 
     {"t":"hello","name":"bob","epoch":"3f2a","role":"worker","secret":"...","version":"fedsock/1"}\n
 
-The message is the frame's head, its first key is "t", a newline ends it and nothing follows. A hub's own messages
-keep within HEAD_LIMIT like every head; a peer's ``watch`` may be as long as a frame. Unknown fields and unknown
-values of "t" are refused.
+The message is the frame's head, its first key is "t", a newline ends it and nothing follows. A hub's own
+messages keep within HEAD_LIMIT like every head; a peer's ``watch`` may be as long as a frame. Unknown fields
+and unknown values of "t" are refused.
 
-A conversation: the peer says ``hello`` first; the hub answers ``welcome``, or ``refused`` and closes. From then
-on sessions hear of every worker that joins and leaves, workers of those peers that they ``watch``. A hub answers
-a frame to nobody with ``unreachable``, one to a peer whose queue is full with ``hold`` and later ``go``, and asks
-with ``probe`` whether a silent peer lives when another process wants its name. ``bye`` is a peer's farewell for
-good, ``closing`` the hub's for now.
+A conversation: the peer says ``hello`` first; the hub answers ``welcome``, or ``refused`` and closes. From
+then on sessions hear of every worker that joins and leaves, and everybody of those peers that it watches. A
+hub answers a frame to nobody with ``unreachable``, one to a peer whose queue is full with ``hold`` and later
+``go``, and asks with ``probe`` whether a silent peer lives when another process wants its name. ``bye`` is a
+peer's farewell for good, ``closing`` the hub's for now.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
-import orjson
 
 from fedsock.errors import BadFrame
+from fedsock.protocol.frames import HEAD_LIMIT, split
 
 VERSION = "fedsock/1"
+"""The protocol that both ends must speak."""
 
-Address = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}@[0-9a-f]{4,32}$")]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
-Epoch = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{4,32}$")]
-Short = Annotated[str, msgspec.Meta(max_length=256)]
+WATCH_LIMIT = 10_000
+"""Peers that one peer may watch; the longest list fits into a frame."""
+
 Role = Literal["worker", "session"]
+"""What a peer is."""
+
+Reason = Literal["gone", "bye", "superseded"]
+"""Why a peer is not here."""
+
+# \Z, because $ would let a trailing newline pass.
+_Name = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9_.-]{0,62}\Z")]
+_Epoch = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{4,32}\Z")]
+_Address = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9_.-]{0,62}@[0-9a-f]{4,32}\Z")]
+_Secret = Annotated[str, msgspec.Meta(min_length=16, max_length=128)]
+_Token = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+_Nonce = Annotated[str, msgspec.Meta(max_length=64)]
+_Text = Annotated[str, msgspec.Meta(max_length=1000)]
+_Code = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z_]{0,31}\Z")]
 
 
 class HubMessage(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, tag_field="t"):
-    """What every message between a peer and its hub is."""
+    """What every message between a peer and its hub is: frozen, and strict about its fields."""
 
 
 class Hello(HubMessage, frozen=True, tag="hello"):
-    """Peer -> hub, the first frame on a socket.
+    """Peer -> hub, first on a socket: let me in.
 
     Attributes:
-        name: the peer's name.
-        epoch: this life of it.
+        name: what the peer is called.
+        epoch: this life of it, random hexadecimal digits.
         role: worker or session.
-        secret: known to this process only; the same name and secret takes over.
-        token: what the hub's token file asks for.
-        version: of the protocol.
+        secret: made by the process, shown to its hub only: who shows it again may take the name over.
+        version: the protocol that the peer speaks.
+        token: what the owner of the hub gave out, where the hub asks for one.
     """
 
-    name: Name
-    epoch: Epoch
+    name: _Name
+    epoch: _Epoch
     role: Role
-    secret: Short
-    token: Short | None = None
-    version: Short = VERSION
+    secret: _Secret
+    # A factory, so that the version stands on the wire: plain defaults are left out.
+    version: Annotated[str, msgspec.Meta(max_length=32)] = msgspec.field(default_factory=lambda: VERSION)
+    token: _Token | None = None
 
     def __repr__(self) -> str:
-        """Return the message without its secrets."""
-        return f"Hello(name={self.name!r}, epoch={self.epoch!r}, role={self.role!r})"
+        """Show no secret: a repr ends in logs."""
+        return f"Hello(name={self.name!r}, epoch={self.epoch!r}, role={self.role!r}, version={self.version!r})"
 
 
 class Watch(HubMessage, frozen=True, tag="watch"):
-    """Worker -> hub: tell me of these peers; replaces the list before."""
+    """Peer -> hub: tell me whether these are here, now and whenever it changes; replaces the list before."""
 
-    peers: Annotated[list[Address], msgspec.Meta(max_length=10_000)]
+    peers: Annotated[list[_Address], msgspec.Meta(max_length=WATCH_LIMIT)]
 
 
 class Bye(HubMessage, frozen=True, tag="bye"):
@@ -70,66 +86,76 @@ class Bye(HubMessage, frozen=True, tag="bye"):
 
 
 class Pong(HubMessage, frozen=True, tag="pong"):
-    """Peer -> hub: the answer to a probe."""
+    """Peer -> hub: I live; answers Probe."""
 
-    nonce: Short
+    nonce: _Nonce
 
 
 class Welcome(HubMessage, frozen=True, tag="welcome"):
     """Hub -> peer: you are in.
 
     Attributes:
-        address: the peer's own.
-        workers: who is there (told to sessions).
+        address: under which the hub knows the peer.
+        workers: for a session, the workers present; those for whom there is no room follow as ``joined``.
     """
 
-    address: Address
-    workers: list[Address] = []
+    address: _Address
+    workers: list[_Address] = msgspec.field(default_factory=list)
 
 
 class Refused(HubMessage, frozen=True, tag="refused"):
-    """Hub -> peer: you are not, or no longer, in; the socket closes."""
+    """Hub -> peer: out; the hub closes the socket.
 
-    code: Short
-    message: Annotated[str, msgspec.Meta(max_length=2000)]
+    Attributes:
+        code: not_authorized, name_taken, bad_frame, superseded (codes of ``fedsock.errors``) or version.
+        message: why, and what to do.
+    """
+
+    code: _Code
+    message: _Text
 
 
 class Joined(HubMessage, frozen=True, tag="joined"):
-    """Hub -> peer: a peer is there."""
+    """Hub -> peer: a peer is here."""
 
-    peer: Address
+    peer: _Address
     role: Role
 
 
 class Left(HubMessage, frozen=True, tag="left"):
-    """Hub -> peer: a peer is gone."""
+    """Hub -> peer: a peer is not here.
 
-    peer: Address
-    reason: Literal["gone", "bye", "superseded"]
+    Attributes:
+        peer: who.
+        reason: "gone" may come back; "bye" and "superseded" (there is another epoch of it) never do.
+    """
+
+    peer: _Address
+    reason: Reason
 
 
 class Unreachable(HubMessage, frozen=True, tag="unreachable"):
-    """Hub -> peer: a frame to that address found nobody of that epoch."""
+    """Hub -> peer: your frame to that address found nobody and was dropped."""
 
-    peer: Address
+    peer: _Address
 
 
 class Hold(HubMessage, frozen=True, tag="hold"):
-    """Hub -> peer: that peer's queue is full and frames were dropped; wait for Go, then send them again."""
+    """Hub -> peer: the queue for that peer is full; your frames to it are dropped until ``go``."""
 
-    peer: Address
+    peer: _Address
 
 
 class Go(HubMessage, frozen=True, tag="go"):
-    """Hub -> peer: send to that peer again."""
+    """Hub -> peer: there is room again; send what was dropped, and go on."""
 
-    peer: Address
+    peer: _Address
 
 
 class Probe(HubMessage, frozen=True, tag="probe"):
-    """Hub -> peer: are you alive?"""
+    """Hub -> peer: are you alive? Answered with Pong, at once."""
 
-    nonce: Short
+    nonce: _Nonce
 
 
 class Closing(HubMessage, frozen=True, tag="closing"):
@@ -137,39 +163,95 @@ class Closing(HubMessage, frozen=True, tag="closing"):
 
 
 FromPeer = Hello | Watch | Bye | Pong
+"""What a peer may say."""
+
 FromHub = Welcome | Refused | Joined | Left | Unreachable | Hold | Go | Probe | Closing
+"""What a hub may say."""
+
+_from_peer = msgspec.json.Decoder(FromPeer)
+_encoder = msgspec.json.Encoder()
 
 
 def encode(message: HubMessage) -> bytes:
     """Return the frame of a message."""
-    return orjson.dumps(msgspec.to_builtins(message)) + b"\n"
+    return _encoder.encode(message) + b"\n"
 
 
-def from_peer(head: dict[str, Any]) -> FromPeer:
-    """Return what a peer said.
+def is_from_peer(frame: bytes) -> bool:
+    """Return whether a peer's frame is for the hub itself: whether its head begins with the key "t".
 
     Args:
-        head: the head of its frame.
+        frame: what a peer sent.
+    """
+    return frame.startswith(b'{"t":')
+
+
+def from_peer(frame: bytes) -> FromPeer:
+    """Return the message in a frame that a peer sent its hub.
+
+    Args:
+        frame: the whole frame, of at most FRAME_LIMIT bytes.
 
     Raises:
-        BadFrame: no message that a peer sends.
+        BadFrame: it is not one of the messages a peer may say; the text repeats no value of it.
     """
+    # Not by ``split``: a list of watched peers may be longer than a link frame's head.
+    if not frame or frame.find(b"\n") != len(frame) - 1:
+        raise BadFrame("a message for the hub is one line of JSON and its newline")
     try:
-        return msgspec.convert(head, FromPeer)  # type: ignore[no-any-return]
-    except msgspec.ValidationError as error:
-        raise BadFrame(f"not what a peer says to its hub: {error}") from None
+        message: FromPeer = _from_peer.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadFrame(f"no message a peer may send its hub: {error}") from None
+    return message
 
 
 def decode(head: dict[str, Any]) -> FromHub:
-    """Return what a hub said.
+    """Return the message in a head without "to" that a hub sent.
 
     Args:
-        head: the head of its frame.
+        head: from ``frames.split``.
 
     Raises:
-        BadFrame: no message that a hub sends.
+        BadFrame: it is not one of the messages a hub may say.
     """
     try:
-        return msgspec.convert(head, FromHub)  # type: ignore[no-any-return]
+        message: FromHub = msgspec.convert(head, FromHub)
     except msgspec.ValidationError as error:
-        raise BadFrame(f"not what a hub says: {error}") from None
+        raise BadFrame(f"no message a hub may send its peer: {error}") from None
+    return message
+
+
+def version_of(frame: bytes) -> str | None:
+    """Return the version that a hello names, also where the rest of it is of another version's form.
+
+    Args:
+        frame: the first frame on a socket.
+
+    Returns:
+        None when it is no hello, or names no version.
+    """
+    try:
+        head, _ = split(frame)
+    except BadFrame:
+        return None
+    version = head.get("version")
+    return version if head.get("t") == "hello" and isinstance(version, str) else None
+
+
+def welcome(address: str, workers: Iterable[str]) -> list[bytes]:
+    """Return the frames that greet a peer: a Welcome within HEAD_LIMIT, a Joined for each worker beyond it.
+
+    Args:
+        address: the peer's own.
+        workers: addresses of the workers present, if the peer is a session.
+    """
+    room = HEAD_LIMIT - len(encode(Welcome(address))) - len(',"workers":[]')
+    listed: list[str] = []
+    more: list[bytes] = []
+    for worker in workers:
+        room -= len(worker) + 3
+        if room >= 0:
+            listed.append(worker)
+        else:
+            more.append(encode(Joined(worker, "worker")))
+    return [encode(Welcome(address, listed)), *more]

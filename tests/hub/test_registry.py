@@ -1,51 +1,114 @@
+"""Token files and loopback addresses."""
+
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import pytest
 
 from fedsock.errors import ConfigError
-from fedsock.hub.registry import check_host, permitted, read_tokens
+from fedsock.hub.registry import Registry, is_loopback
+
+BOB, ANY, SESSION = (secrets.token_hex(32) for _ in range(3))
 
 
-def test_a_token_lets_its_name_and_role_in(tmp_path: Path) -> None:
-    file = tmp_path / "tokens"
-    file.write_text("# who may come\nbob worker aaa\n\n* session bbb  # anybody\n")
-    grants = read_tokens(file)
-    assert permitted(grants, "bob", "worker", "aaa")
-    assert permitted(grants, "s-1", "session", "bbb")
-    for name, role, token in [
-        ("alice", "worker", "aaa"),
-        ("bob", "session", "aaa"),
-        ("bob", "worker", "bbb"),
-        ("bob", "worker", None),
-        ("bob", "worker", "é"),
-    ]:
-        assert not permitted(grants, name, role, token)
-    assert "aaa" not in repr(grants)
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "tokens"
+    path.write_text(f"# who may join\n\nbob worker {BOB}\n  * worker   {ANY}  \n* session {SESSION}\n\t# end\n")
+    return path
 
 
-@pytest.mark.parametrize("text", ["bob worker", "bob owner secret-token", "", "# nothing"])
-def test_bad_lines_are_named_without_their_tokens(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "tokens"
-    file.write_text(text)
-    with pytest.raises(ConfigError, match="tokens") as caught:
-        read_tokens(file)
-    assert "secret-token" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("name", "role", "token", "admitted"),
+    [
+        ("bob", "worker", BOB, True),
+        ("bob", "worker", ANY, True),
+        ("alice", "worker", ANY, True),
+        ("alice", "worker", BOB, False),
+        ("bob", "session", BOB, False),
+        ("s-1", "session", SESSION, True),
+        ("bob", "worker", SESSION, False),
+        ("*", "worker", BOB, False),
+        ("bob", "worker", BOB[:-1], False),
+        ("bob", "worker", BOB + "0", False),
+        ("bob", "worker", "", False),
+        ("bob", "worker", None, False),
+        ("bob", "worker", "é\ud800"[:1], False),
+    ],
+)
+def test_admits(file: Path, name: str, role: str, token: str | None, admitted: bool) -> None:
+    assert Registry.read(file).admits(name, role, token) is admitted
 
 
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="No such file"):
-        read_tokens(tmp_path / "none")
-    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="UTF-8"):
-        read_tokens(tmp_path / "bytes")
+def test_every_line_is_compared_whatever_matched_before(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+
+    def counting(one: bytes, other: bytes) -> bool:
+        compared.append(len(one) == len(other) == 32)
+        return one == other
+
+    monkeypatch.setattr("fedsock.hub.registry.hmac.compare_digest", counting)
+    registry = Registry.read(file)
+    assert registry.admits("bob", "worker", BOB)
+    assert not registry.admits("bob", "worker", "x")
+    assert compared == [True] * 6
 
 
-def test_without_tokens_loopback_only() -> None:
-    for host in ("127.0.0.1", "127.1.2.3", "::1", "localhost"):
-        check_host(host, tokens=False)
-    check_host("0.0.0.0", tokens=True)  # noqa: S104
-    for host in ("0.0.0.0", "192.0.2.1", "example.org"):  # noqa: S104
-        with pytest.raises(ConfigError, match="token"):
-            check_host(host, tokens=False)
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("bob worker", "has 2 words"),
+        ("bob worker TOKEN more", "has 4 words"),
+        ("Bob worker TOKEN", "the name must be"),
+        ("b*b worker TOKEN", "the name must be"),
+        ("bob boss TOKEN", "the role must be worker or session"),
+        ("bob session TOKEN", "names of sessions begin with 's-'"),
+        ("s-bob worker TOKEN", "names of sessions begin with 's-'"),
+        ("bob worker short", "too short"),
+        ("bob worker " + "x" * 513, "too short, too long"),
+        ("bob worker TOKEN\x07", "not printable"),
+    ],
+)
+def test_a_malformed_line_is_named_and_its_token_is_not(tmp_path: Path, line: str, words: str) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"# comment\n\n{line.replace('TOKEN', BOB)}\n")
+    with pytest.raises(ConfigError) as caught:
+        Registry.read(path)
+    assert f"{path}, line 3: " in str(caught.value)
+    assert words in str(caught.value)
+    assert BOB not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n"])
+def test_a_file_without_tokens_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="holds no token"):
+        Registry.read(path)
+
+
+def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere: No such file"):
+        Registry.read(tmp_path / "nowhere")
+    path = tmp_path / "tokens"
+    path.write_bytes(b"bob worker \xff\xff\n")
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        Registry.read(path)
+
+
+def test_a_repr_shows_no_token(file: Path) -> None:
+    registry = Registry.read(file)
+    assert repr(registry) == "<Registry of 3 tokens>"
+    assert BOB not in repr(registry._grants)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "10.0.0.1", "example.org", "localhost.example.org"])  # noqa: S104
+def test_not_loopback(host: str) -> None:
+    assert not is_loopback(host)
