@@ -209,7 +209,7 @@ def diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Bound:
 
 
 def multi_dot(arrays: Any) -> Bound:
-    """The rows of the first by the columns of the last, or the largest product on the way."""
+    """The two largest sizes of any operand: a product has two of them, whatever stands between (scalars too)."""
     shapes = [shape_of(array) for array in arrays]
-    sizes = [shape[0] for shape in shapes if shape] + [shape[-1] for shape in shapes[-1:] if shape]
+    sizes = [size for shape in shapes for size in shape]
     return Bound(tuple(max(size, 1) for size in sorted(sizes)[-2:]), WIDE)
