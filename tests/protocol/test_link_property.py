@@ -20,7 +20,8 @@ STREAM_SIZES = st.sampled_from([0, 1, 5_000, 80_000, 300_000, 1_000_000])
 # Bytes a second: a local line, 80 Mbit/s, 2 Mbit/s.
 SPEEDS = st.sampled_from([0.0, 1e-7, 4e-6])
 # Mostly short, so that faults strike while frames are under way.
-PAUSES = st.sampled_from([0.0, 0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.06, 0.4, 2.0, 6.0, 29.0, 31.0, 299.0])
+SHORT = [0.0, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.06]
+PAUSES = st.sampled_from([*SHORT * 6, 0.4, 2.0, 6.0, 29.0, 31.0, 299.0])
 
 TRAFFIC = st.one_of(
     st.tuples(st.just("send"), SIDE, SIZES, st.integers(1, 40)),
@@ -30,6 +31,7 @@ FAULTS = st.one_of(
     st.tuples(st.just("stop"), SIDE, st.integers(1, 4)),
     st.tuples(st.just("cut"), SIDE, st.booleans()),
     st.tuples(st.just("connect"), SIDE),
+    st.tuples(st.just("flap"), SIDE, st.booleans()),
     st.tuples(st.just("restart")),
     st.tuples(st.just("hub_down")),
     st.tuples(st.just("hub_back")),
@@ -85,6 +87,10 @@ class Chaos:
         self.world.cut(side, quietly=quietly)
 
     def connect(self, side: str) -> None:
+        self.world.connect(side)
+
+    def flap(self, side: str, quietly: bool) -> None:
+        self.world.cut(side, quietly=quietly)
         self.world.connect(side)
 
     def restart(self) -> None:

@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
+import orjson
+
 from fedsock.protocol.frames import build, link_head, split
 from fedsock.protocol.link import Batch, Chunk, Ended, Event, Link, StreamSent
 
-NAMES = {"a": "ann@aaaa", "b": "bob@bbbb"}
+ANN, BOB = "ann@aaaa", "bob@bbbb"
+NAMES = {"a": ANN, "b": BOB}
 
 
 def next_frames(link: Link, now: float) -> Iterator[bytes]:
@@ -27,6 +30,45 @@ def feed(link: Link, frame: bytes, now: float) -> list[Event]:
     """Give a frame to a link, as a driver does."""
     head, body = split(frame)
     return link.receive(link_head(head), body, now)
+
+
+def new(*, up: bool = True) -> Link:
+    """Return Ann's end of a link with Bob."""
+    link = Link(ANN, BOB, now=0.0)
+    if up:
+        link.socket_up(0.0)
+    return link
+
+
+def pair() -> tuple[Link, Link]:
+    """Return both ends of a link, sockets up."""
+    one, two = Link(ANN, BOB, now=0.0), Link(BOB, ANN, now=0.0)
+    one.socket_up(0.0)
+    two.socket_up(0.0)
+    return one, two
+
+
+def from_bob(ack: int, seq: int | None = None, body: bytes = b"[]", to: str = ANN, sender: str = BOB) -> bytes:
+    return build(to, sender, ack, seq=seq, body=body if seq else b"")
+
+
+def seqs(frames: list[bytes]) -> list[int | None]:
+    return [split(frame)[0].get("seq") for frame in frames]
+
+
+def write(link: Link, now: float = 0.0) -> list[bytes]:
+    """Return all frames that a link has to write now."""
+    return list(next_frames(link, now))
+
+
+def three_in_flight() -> tuple[Link, list[bytes]]:
+    """Return Ann's end with three frames written, and these."""
+    link = new()
+    frames = []
+    for number in range(3):
+        link.send(orjson.dumps({"n": number}))
+        frames += write(link)
+    return link, frames
 
 
 @dataclass(slots=True)
