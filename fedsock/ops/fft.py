@@ -10,7 +10,6 @@ import numpy as np
 
 from fedsock.ops.bounds import WIDE as _COMPLEX
 from fedsock.ops.bounds import like, shape_of
-from fedsock.ops.places import placed
 from fedsock.ops.registry import Bound, Row, own
 from fedsock.ops.schema import signature
 
@@ -65,14 +64,13 @@ _PLANE = "a:array s:none|ints=None axes:none|ints=(-2,-1) norm:text|none=None"
 
 def _row(name: str, text: str, bound: Callable[..., Bound], cost: Callable[..., float] | None = None) -> Row:
     meant = getattr(np.fft, name)
-    parameters = signature(text)
     return Row(
         name=f"fft.{name}",
         function=own(meant),  # the transform of no axes is the argument itself
         family="fft",
-        parameters=parameters,
-        bound=placed(parameters, bound),
-        cost=placed(parameters, cost) if cost else None,
+        parameters=signature(text),
+        bound=bound,
+        cost=cost,
         value_dependent=False,
         numpy=(meant,),
     )

@@ -15,7 +15,6 @@ import numpy as np
 from fedsock.ops import linalg_bounds as sizes
 from fedsock.ops.bounds import like, shape_of
 from fedsock.ops.linalg_bounds import CALL_SECONDS, SECONDS_PER_PRODUCT, matrices
-from fedsock.ops.places import placed
 from fedsock.ops.quiet import quiet_if_complex
 from fedsock.ops.registry import Bound, Row, Shapes, Template, argument, own
 from fedsock.ops.schema import signature
@@ -133,14 +132,13 @@ def _row(
     value_dependent: bool = True,
 ) -> Row:
     meant = getattr(np.linalg, name)
-    parameters = signature(text)
     return Row(
         name=f"linalg.{name}",
         function=function or meant,
         family="linalg",
-        parameters=parameters,
-        bound=placed(parameters, bound),
-        cost=placed(parameters, cost) if cost else None,
+        parameters=signature(text),
+        bound=bound,
+        cost=cost,
         results=results,
         value_dependent=value_dependent,
         numpy=(meant,),

@@ -11,7 +11,6 @@ import numpy as np
 from fedsock.ops import linalg_bounds as sizes
 from fedsock.ops.bounds import WIDE, broadcast, shape_of
 from fedsock.ops.linalg_bounds import CALL_SECONDS, SECONDS_PER_PRODUCT
-from fedsock.ops.places import placed
 from fedsock.ops.quiet import quiet_if_complex
 from fedsock.ops.registry import Bound, Row
 from fedsock.ops.schema import signature
@@ -117,14 +116,13 @@ def _row(
     method: str | None = None,
 ) -> Row:
     meant = getattr(np, name)
-    parameters = signature(text)
     return Row(
         name=name,
         function=function or meant,
         family="products",
-        parameters=parameters,
-        bound=placed(parameters, bound),
-        cost=placed(parameters, cost) if cost else None,
+        parameters=signature(text),
+        bound=bound,
+        cost=cost,
         value_dependent=False,
         numpy=(meant,),
         method=method,

@@ -9,7 +9,6 @@ import numpy as np
 
 from fedsock.ops.bounds import itemsize_of, shape_of, size_of
 from fedsock.ops.linalg import blank, named
-from fedsock.ops.places import placed
 from fedsock.ops.registry import Bound, Row, Shapes, Template, argument
 from fedsock.ops.schema import signature
 from fedsock.ops.sorting import sort_seconds
@@ -67,14 +66,13 @@ def _row(
     value_dependent: bool = True,
 ) -> Row:
     meant = getattr(np, name)
-    parameters = signature(text)
     return Row(
         name=name,
         function=meant,
         family="sets",
-        parameters=parameters,
-        bound=placed(parameters, bound),
-        cost=None if cost is None else placed(parameters, cost),
+        parameters=signature(text),
+        bound=bound,
+        cost=cost,
         results=results,
         value_dependent=value_dependent,
         numpy=(meant,),
@@ -91,10 +89,10 @@ ROWS: tuple[Row, ...] = (
         _unique,
         results=_unique_results,
     ),
-    _row("unique_all", "x:array", _unique, results=named(_ALL)),
-    _row("unique_counts", "x:array", _unique, results=named(_COUNTS)),
-    _row("unique_inverse", "x:array", _unique, results=named(_INVERSE)),
-    _row("unique_values", "x:array", _unique),
+    _row("unique_all", "x:array /", _unique, results=named(_ALL)),
+    _row("unique_counts", "x:array /", _unique, results=named(_COUNTS)),
+    _row("unique_inverse", "x:array /", _unique, results=named(_INVERSE)),
+    _row("unique_values", "x:array /", _unique),
     _row(
         "isin",
         "element:array test_elements:array assume_unique:bool=False invert:bool=False * kind:none|sort=None",

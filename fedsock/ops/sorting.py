@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from fedsock.ops.bounds import WIDE, broadcast, broadcast_of, itemsize_of, like, shape_of, size_of
-from fedsock.ops.places import placed
 from fedsock.ops.registry import Bound, Row, Shapes, Template
 from fedsock.ops.schema import signature
 
@@ -110,14 +109,13 @@ def _row(
     method: str | None = None,
 ) -> Row:
     meant = getattr(np, name)
-    parameters = signature(text)
     return Row(
         name=name,
         function=meant,
         family="sorting",
-        parameters=parameters,
-        bound=placed(parameters, bound),
-        cost=placed(parameters, cost) if cost else None,
+        parameters=signature(text),
+        bound=bound,
+        cost=cost,
         results=results,
         value_dependent=value_dependent,
         numpy=(meant,),

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from fedsock.ops.bounds import WIDE, itemsize_of, shape_of, size_of
-from fedsock.ops.places import placed
 from fedsock.ops.quiet import quiet
 from fedsock.ops.registry import Bound, Row, Shapes, Template
 from fedsock.ops.schema import Kind, array_like, signature
@@ -276,8 +275,8 @@ def _row(
         function=function or meant,
         family="statistics",
         parameters=parameters,
-        bound=placed(parameters, bound),
-        cost=placed(parameters, cost) if cost else None,
+        bound=bound,
+        cost=cost,
         results=results,
         value_dependent=value_dependent,
         numpy=(meant,),

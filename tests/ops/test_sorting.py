@@ -1,0 +1,149 @@
+"""sorting: order and selection equal numpy's, and are no larger than predicted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedsock.errors import OpTypeError
+from fedsock.ops.registry import check, depends_on_values
+from fedsock.ops.sorting import ROWS, sort_seconds
+from tests.ops.harness import few
+from tests.ops.oracle import EVERY, NUMBERS, agree, arrays
+
+TABLE = {row.name: row for row in ROWS}
+AXIS = st.sampled_from([None, 0, -1, 1, 5])
+INDICES = [np.dtype("l"), np.dtype("u1"), np.dtype("?"), np.dtype("d")]
+MODES = st.sampled_from(["raise", "wrap", "clip", "no"])
+
+
+@pytest.mark.parametrize("name", ["sort", "argsort"])
+@few
+@given(data=st.data())
+def test_sorts(name: str, data: Any) -> None:
+    options = data.draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "axis": AXIS,
+                "kind": st.sampled_from([None, "quicksort", "stable", "heapsort", "no"]),
+                "stable": st.sampled_from([None, True, False]),
+            },
+        )
+    )
+    if name == "argsort":
+        options["stable"] = True  # in which order equal elements come is nobody's promise otherwise
+        options.pop("kind", None)
+    agree(TABLE[name], data.draw(arrays(EVERY)), **options)
+
+
+@pytest.mark.parametrize("name", ["sort_complex", "nonzero", "flatnonzero", "argwhere"])
+@few
+@given(data=st.data())
+def test_of_an_array(name: str, data: Any) -> None:
+    agree(TABLE[name], data.draw(arrays(EVERY)))
+    agree(TABLE[name], a=data.draw(arrays(EVERY)))
+
+
+@pytest.mark.parametrize("name", ["partition", "argpartition"])
+@few
+@given(data=st.data())
+def test_partitions(name: str, data: Any) -> None:
+    kth = st.integers(-3, 4) | st.lists(st.integers(-2, 2), max_size=3).map(tuple)
+    options = data.draw(
+        st.fixed_dictionaries({}, optional={"axis": AXIS, "kind": st.sampled_from(["introselect", "no"])})
+    )
+    agree(TABLE[name], data.draw(arrays(EVERY)), data.draw(kth), **options)
+
+
+@few
+@given(data=st.data())
+def test_lexsort(data: Any) -> None:
+    shape = data.draw(st.sampled_from([(), (3,), (0,), (2, 3)]))
+    same = st.lists(arrays(EVERY, shape), max_size=3)
+    keys = data.draw(same | same.map(tuple) | arrays(EVERY) | st.lists(arrays(), max_size=2))
+    agree(TABLE["lexsort"], keys)
+    agree(TABLE["lexsort"], keys, data.draw(st.integers(-3, 2)))
+
+
+@few
+@given(data=st.data())
+def test_searchsorted(data: Any) -> None:
+    a = data.draw(arrays(EVERY, dims=1) | arrays(EVERY))
+    sorter = st.none() | st.just(np.argsort(a, axis=None)) | arrays(INDICES, dims=1)
+    side = data.draw(st.sampled_from(["left", "right", "no"]))
+    agree(TABLE["searchsorted"], a, data.draw(arrays(EVERY)), side, data.draw(sorter))
+    agree(TABLE["searchsorted"], np.sort(a, axis=None), data.draw(arrays([a.dtype])))
+
+
+@few
+@given(data=st.data())
+def test_takes(data: Any) -> None:
+    a = data.draw(arrays(EVERY))
+    indices = data.draw(arrays([np.dtype("l")], side=3, dims=2) | arrays(INDICES) | st.integers(-3, 3))
+    agree(TABLE["take"], a, indices)
+    agree(TABLE["take"], a, indices, data.draw(AXIS), mode=data.draw(MODES))
+
+
+@few
+@given(data=st.data())
+def test_takes_along_an_axis(data: Any) -> None:
+    a = data.draw(arrays(EVERY))
+    axis = data.draw(AXIS)
+    fitting = [np.argsort(a, kind="stable"), np.zeros((1,) * a.ndim, int)] if a.ndim else []
+    indices = data.draw(st.sampled_from([*fitting, np.array([0, 1])]) | arrays(INDICES))
+    agree(TABLE["take_along_axis"], a, indices, axis)
+    agree(TABLE["take_along_axis"], a, indices)
+
+
+@few
+@given(data=st.data())
+def test_conditions(data: Any) -> None:
+    a = data.draw(arrays(EVERY))
+    condition = data.draw(arrays([np.dtype("?")], a.shape) | arrays(NUMBERS, dims=1) | arrays())
+    agree(TABLE["extract"], condition, a)
+    agree(TABLE["compress"], condition, a, data.draw(AXIS))
+    agree(TABLE["compress"], condition, a)
+
+
+@few
+@given(data=st.data())
+def test_choices(data: Any) -> None:
+    choices = data.draw(st.lists(arrays(EVERY, dims=2), max_size=3) | arrays(EVERY))
+    a = data.draw(arrays([np.dtype("l")], side=3, dims=2) | arrays(INDICES) | st.integers(0, 2))
+    agree(TABLE["choose"], a, choices, mode=data.draw(MODES))
+    agree(TABLE["choose"], a, choices)
+
+
+@few
+@given(data=st.data())
+def test_select(data: Any) -> None:
+    count = data.draw(st.integers(0, 3))
+    conditions = [data.draw(arrays([np.dtype("?")], dims=2) | arrays()) for _ in range(count)]
+    choices = [data.draw(arrays(EVERY, dims=2)) for _ in range(count + data.draw(st.integers(0, 4)) // 4)]
+    agree(TABLE["select"], conditions, choices, *data.draw(st.sampled_from([[], [7], [np.float32(2)], ["a"]])))
+
+
+def test_what_may_fail_for_its_values_says_so() -> None:
+    x = np.arange(3)
+    assert depends_on_values(TABLE["take"], [x, x], {}, [1])
+    assert depends_on_values(TABLE["nonzero"], [x], {}, [0])
+    assert not depends_on_values(TABLE["sort"], [x], {}, [0])
+    assert depends_on_values(TABLE["partition"], [x, np.int64(1)], {}, [1])
+
+
+def test_sorting_is_predicted_to_take_n_log_n() -> None:
+    million = sort_seconds(np.ones(10**6))
+    assert 0.05 < million < 0.5
+    assert sort_seconds(np.ones((10**3, 10**4))) > 10 * million
+    assert sort_seconds(np.array(1.0)) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["take", "choose", "compress"])
+def test_out_is_refused(name: str) -> None:
+    with pytest.raises(OpTypeError, match="out"):
+        check(TABLE[name], [np.ones(2), np.ones(2)], {"out": np.ones(2)})
