@@ -29,7 +29,8 @@ LATE = 0.1
 PROMPT = 0.01
 """Seconds above the shortest delay within which an ack says that more would be taken.
 
-Above this the line is full already: a larger window would only make small messages wait.
+Above this the line is full already, and a larger window would only make small messages wait. A far line is
+given half of its shortest delay instead, up to ``LATE``: what it holds when it is full takes that long to write.
 """
 
 _FARTHEST = 0.25
@@ -76,7 +77,7 @@ class Window:
         if in_flight < self.size >> 1:
             return
         late = delay - self._shortest
-        if late <= PROMPT:
+        if late <= min(max(PROMPT, self._shortest / 2), LATE):
             # Doubles each round trip at first, then grows by an eighth.
             self.size = min(self.size + (amount if self._eager else amount >> 3), LAST_WINDOW)
         elif late > LATE and acked > self._fence:

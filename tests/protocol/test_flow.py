@@ -78,6 +78,20 @@ def test_distance_is_not_held_against_a_line() -> None:
     assert window.size == flow.LAST_WINDOW
 
 
+@pytest.mark.parametrize(
+    ("shortest", "prompt"), [(0.001, flow.PROMPT), (0.1, 0.05), (0.24, flow.LATE)], ids=["near", "far", "farthest"]
+)
+def test_a_far_line_is_given_more_time(shortest: float, prompt: float) -> None:
+    window = Window()
+    ack(window, shortest, amount=0)
+    ack(window, shortest + prompt + 0.03)
+    assert window.size == flow.FIRST_WINDOW if prompt + 0.03 < flow.LATE else window.size < flow.FIRST_WINDOW
+    window.renew()
+    ack(window, shortest, amount=0)
+    ack(window, shortest + prompt * 0.99)
+    assert window.size == 2 * flow.FIRST_WINDOW
+
+
 def test_a_line_that_is_late_with_the_least_window_is_just_far() -> None:
     window = Window()
     for acked in range(1, 30):

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from fedsock.errors import BadFrame
 from fedsock.protocol import frames
-from fedsock.protocol.frames import Head, address, build, is_binary, link_head, split, split_address
+from fedsock.protocol.frames import (
+    Head,
+    address,
+    build,
+    carries_chunk,
+    is_binary,
+    link_head,
+    split,
+    split_address,
+)
 
 BOB, ANN = "bob@3f2a", "s-5f1c@91d0"
 
@@ -32,14 +41,14 @@ def parse(frame: bytes) -> tuple[Head, bytes]:
 def test_a_batch_comes_back(to: str, sender: str, ack: int, seq: int, body: bytes) -> None:
     frame = build(to, sender, ack, seq=seq, body=body)
     assert parse(frame) == (Head(to, sender, seq, ack), body)
-    assert not is_binary(split(frame)[0])
+    assert not is_binary(split(frame)[0]) and not carries_chunk(frame)
 
 
 @given(addresses, addresses, numbers, ordinals, ordinals, numbers, bodies)
 def test_a_chunk_comes_back(to: str, sender: str, ack: int, seq: int, stream: int, at: int, body: bytes) -> None:
     frame = build(to, sender, ack, seq=seq, stream=stream, at=at, body=memoryview(body))
     assert parse(frame) == (Head(to, sender, seq, ack, stream, at), body)
-    assert is_binary(split(frame)[0])
+    assert is_binary(split(frame)[0]) and carries_chunk(frame)
 
 
 @given(addresses, addresses, numbers)
@@ -61,6 +70,10 @@ def test_the_wire_is_as_written_down() -> None:
 def test_a_hub_frame_is_split_too() -> None:
     head, body = split(b'{"t":"pong","nonce":"x"}\n')
     assert head == {"t": "pong", "nonce": "x"} and len(body) == 0
+
+
+def test_a_body_can_not_make_a_batch_look_like_a_chunk() -> None:
+    assert not carries_chunk(build(BOB, ANN, 1, seq=1, body=b'[{"stream":1}]'))
 
 
 def test_the_body_is_a_view() -> None:
