@@ -182,6 +182,8 @@ class HubServer:
                 task.cancel()
             if self._listener is not None:
                 await self._listener.close()
+            if self._attached:
+                await asyncio.wait(set(self._attached))
 
     # One connection, from its first frame to its last
 
@@ -292,6 +294,9 @@ class HubServer:
         writer = asyncio.create_task(self._write(member))
         try:
             await self._read(member)
+        except asyncio.CancelledError:
+            member.transport.abort()
+            raise
         finally:
             self._router.leave(member, "gone")
             if member.farewell is None:

@@ -36,9 +36,9 @@ OPEN_TIMEOUT = 10.0
 PING_SECONDS = 20.0
 """Keepalive: a ping each 20 s, and 20 s for its answer, so a dead machine is noticed within 40 s."""
 
-WRITE_LIMIT = 1024 * 1024
-"""Bytes in a connection's write buffer above which ``send`` waits: a large chunk may lie there while the
-next one is made."""
+WRITE_LIMIT = 256 * 1024
+"""Bytes in a connection's write buffer above which ``send`` waits. Chunks and small messages passed no faster with
+1 or 4 MiB; a small buffer lets what is urgent wait behind one chunk at most."""
 
 RECEIVE_QUEUE = 16
 """Frames read ahead of ``recv`` before reading from the socket pauses: at most 16 times FRAME_LIMIT bytes."""

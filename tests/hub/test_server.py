@@ -188,6 +188,25 @@ async def test_a_dead_holder_loses_its_name(
     assert await new.frame() == batch(new, session)
 
 
+async def test_a_newcomer_gives_up_when_a_name_changes_hands_too_often(
+    hub: HubServer, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holders = [await join("bob@aaaa", "0" * 16, memory=True)]
+    newcomer = await knock(hub)
+    asking = asyncio.create_task(refusal(newcomer, hm.Hello("bob", "bbbb", "worker", "t" * 16)))
+    for number in range(1, server.PROBES + 1):
+        # Each holder is asked, and leaves its name to another process before it answers.
+        while not isinstance(await holders[-1].hear(), hm.Probe):
+            pass
+        if number < server.PROBES:
+            [member] = list(hub._router)
+            hub._router.leave(member, "gone")
+            holders.append(await join("bob@aaaa", f"{number}" * 16, memory=True))
+        else:
+            await holders[-1].say(hm.Pong("whatever"))
+    assert await asking == ("name_taken", 1008)
+
+
 async def test_many_want_the_name_of_a_dead_peer_and_one_gets_it(
     hub: HubServer, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -485,8 +504,9 @@ async def test_closing_waits_for_nobody_who_reads_nothing(hub: HubServer, join: 
     assert loop.time() - before < 4
 
 
-async def test_cancelling_the_close_cuts_everything(hub: HubServer, join: Join) -> None:
-    session, deaf = await join("s-1@aaaa"), await join("bob@bbbb")
+@pytest.mark.parametrize("memory", [False, True], ids=["websocket", "memory"])
+async def test_cancelling_the_close_cuts_everything(hub: HubServer, join: Join, memory: bool) -> None:
+    session, deaf = await join("s-1@aaaa"), await join("bob@bbbb", memory=memory)
     for number in range(1, 80):
         await session.send(chunk(deaf, session, number))
     closing = asyncio.create_task(hub.close(drain=60))

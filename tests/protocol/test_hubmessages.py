@@ -6,7 +6,7 @@ import contextlib
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fedsock.errors import BadFrame
@@ -179,6 +179,7 @@ def test_version_of_reads_another_versions_hello() -> None:
 
 
 @given(addresses, st.lists(addresses, max_size=100))
+@example("s-1@aaaa", [f"worker-{number}@aaaa" for number in range(200)])
 def test_a_welcome_keeps_within_a_head_and_names_everybody(address: str, workers: list[str]) -> None:
     messages = [hm.decode(split(encoded)[0]) for encoded in hm.welcome(address, workers)]
     first, *more = messages

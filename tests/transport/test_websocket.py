@@ -55,6 +55,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
         "ws://h:1/#x",
         "ws://[::1",
         "127.0.0.1:8765",
+        "ws://user@127.0.0.1:1",
     ],
 )
 async def test_a_wrong_url_is_a_config_error(url: str) -> None:
@@ -98,6 +99,17 @@ async def test_a_server_that_talks_no_http() -> None:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(ConnectionFailed, match="no fedsock hub"):
             await dial(f"ws://127.0.0.1:{port}", timeout=5)
+
+
+async def test_tls_to_a_server_that_talks_none() -> None:
+    async def chatter(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 smtp.example ESMTP\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(chatter, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectionFailed, match="speaks no TLS that fits"):
+            await dial(f"wss://127.0.0.1:{port}", timeout=5)
 
 
 @pytest.mark.parametrize(
@@ -233,3 +245,51 @@ async def test_tls_with_a_trusted_certificate(certificate: tuple[Path, Path]) ->
 async def test_wss_to_a_server_without_tls(listener: Listener) -> None:
     with pytest.raises(ConnectionFailed, match=r"TLS|wss:// right"):
         await dial(f"wss://127.0.0.1:{listener.port}", timeout=5)
+
+
+@contextlib.asynccontextmanager
+async def stuck() -> AsyncIterator[tuple[Listener, Transport]]:
+    """Yield a listener and its end of a connection whose other end reads nothing, with all buffers full."""
+    accepted: asyncio.Future[Transport] = asyncio.get_running_loop().create_future()
+    sent = 0
+
+    async def pour(transport: Transport) -> None:
+        nonlocal sent
+        accepted.set_result(transport)
+        with contextlib.suppress(TransportClosed):
+            while True:
+                await transport.send(bytes(1_000_000), binary=True)
+                sent += 1
+
+    listener = await listen("127.0.0.1", 0, pour)
+    deaf = await dial(f"ws://127.0.0.1:{listener.port}", timeout=5)
+    transport = await accepted
+    before = -1
+    while sent != before:
+        before = sent
+        await asyncio.sleep(0.2)
+    yield listener, transport
+    await asyncio.wait_for(listener.close(), 1)
+    deaf.abort()
+
+
+async def test_cancelling_a_close_cuts_the_socket() -> None:
+    async with stuck() as (_, transport):
+        closing = asyncio.create_task(transport.close())
+        await asyncio.wait([closing], timeout=0.1)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        with pytest.raises(TransportClosed):
+            await asyncio.wait_for(transport.recv(), 1)
+
+
+async def test_cancelling_a_listeners_close_cuts_its_connections() -> None:
+    async with stuck() as (listener, transport):
+        closing = asyncio.create_task(listener.close())
+        await asyncio.wait([closing], timeout=0.1)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        with pytest.raises(TransportClosed):
+            await asyncio.wait_for(transport.recv(), 1)
