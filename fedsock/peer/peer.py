@@ -32,6 +32,9 @@ RETRY_FIRST_SECONDS = 0.05
 RETRY_MOST_SECONDS = 2.0
 """Between two tries to reach the hub: doubling from the first to the most."""
 
+OVER_MOST = 1000
+"""Addresses remembered after their links were given up."""
+
 WELCOME_SECONDS = 10.0
 """A hub that doesn't answer a hello within this is not one."""
 
@@ -76,6 +79,7 @@ class Peer:
         self._token = token
         self._secret = secrets.token_hex(16)
         self._links: dict[str, Link] = {}
+        self._over: deque[str] = deque(maxlen=OVER_MOST)
         self._control: deque[bytes] = deque()
         self._wakeup = asyncio.Event()
         self._idle = asyncio.Event()
@@ -227,8 +231,7 @@ class Peer:
                 self._socket_down()
             if self._closing:
                 return
-            again = await self._redial()
-            if again is None:
+            if (again := await self._redial()) is None:
                 return
             transport = again
 
@@ -253,8 +256,6 @@ class Peer:
             self._owner.ended(remote, LinkEnd("closed", error.code))
 
     def _socket_down(self) -> None:
-        if not self.connected:
-            return
         self.connected = False
         now = self._loop.time()
         for link in self._links.values():
@@ -264,9 +265,7 @@ class Peer:
 
     async def _serve(self, transport: Transport) -> None:
         """Read and write one socket until it breaks."""
-        reader = asyncio.create_task(self._read(transport))
-        writer = asyncio.create_task(self._write(transport))
-        tasks = {reader, writer}
+        tasks = {asyncio.create_task(self._read(transport)), asyncio.create_task(self._write(transport))}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -331,8 +330,7 @@ class Peer:
     def _tick(self) -> None:
         now = self._loop.time()
         for remote, link in list(self._links.items()):
-            deadline = link.deadline
-            if deadline is not None and deadline <= now:
+            if (due := link.deadline) is not None and due <= now:
                 self._events(remote, link.tick(now))
         self.wake()
 
@@ -343,7 +341,8 @@ class Peer:
             raise BadFrame("a frame for somebody else")
         link = self._links.get(head.sender)
         if link is None:
-            if self._role != "worker" or head.seq != 1:
+            # A session that was forgotten replays its first frame as if it were new: its ops must not run twice.
+            if self._role != "worker" or head.seq != 1 or head.ack or head.sender in self._over:
                 if head.reset is None:
                     self._control.append(build(head.sender, self.address, 0, reset="unknown_link"))
                     self.wake()
@@ -375,6 +374,8 @@ class Peer:
                 owner.sent(remote, event.number)
             elif type(event) is Ended:
                 self._links.pop(remote, None)
+                if event.end.reason != "reset":
+                    self._over.append(remote)
                 owner.ended(remote, event.end)
                 self._watch()
 

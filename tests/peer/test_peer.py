@@ -8,6 +8,7 @@ import pytest
 from fedsock.errors import BadMessage, HubTimeout, NameTaken
 from fedsock.hub.server import HubServer
 from fedsock.peer.peer import Peer
+from fedsock.protocol.frames import Head, build, link_head, split
 from fedsock.protocol.link import LinkEnd
 from fedsock.transport.base import Transport
 from fedsock.transport.memory import memory_pair
@@ -152,3 +153,21 @@ async def test_no_hub_in_time() -> None:
 
     with pytest.raises(HubTimeout, match="nobody is there"):
         await Peer("bob", "worker", nobody, Notes()).start(0.05)
+
+
+async def test_a_session_given_up_is_not_taken_for_a_new_one(house: House) -> None:
+    address = house.worker.address
+    first = build(address, house.session.address, 0, seq=1, body=b'[{"n":1}]')
+    house.session.link(address).send(b'{"n":1}')
+    house.session.wake()
+    await house.bob.until(lambda: house.bob.heard)
+    await house.session.close()
+    await house.bob.until(lambda: house.bob.ends)
+    house.worker._frame(*_read(first))
+    assert len(house.bob.heard) == 1
+    assert not house.worker.has_link(house.session.address)
+
+
+def _read(frame: bytes) -> tuple[Head, memoryview]:
+    head, body = split(frame)
+    return link_head(head), body
