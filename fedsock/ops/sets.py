@@ -38,7 +38,8 @@ def _intersect_results(args: Sequence[Any], kwargs: Mapping[str, Any], shape_of:
 
 
 def _unique(ar: Any, *_: Any, **__: Any) -> Bound:
-    return Bound((size_of(ar),), itemsize_of(ar) + 3 * _INDEX)
+    # Rows without elements are counted too.
+    return Bound(tuple(max(size, 1) for size in shape_of(ar)), itemsize_of(ar) + 3 * _INDEX)
 
 
 def _together(ar1: Any, ar2: Any, *_: Any, **__: Any) -> Bound:

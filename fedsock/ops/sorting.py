@@ -19,6 +19,49 @@ _SECONDS_PER_STEP = 5e-9
 """One element in one of the log2(n) passes of a sort."""
 
 
+def _wrapped(indices: Any, count: int) -> Any:
+    """Return indices modulo count, where they are integers; numpy subtracts count again and again, for years."""
+    array = np.asarray(indices)
+    if count and array.dtype.kind in "iu" and array.dtype != np.uint64:
+        return array.astype(np.intp) % count
+    return indices
+
+
+def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+    """Return the elements of a at indices.
+
+    Args:
+        a: an array.
+        indices: integers.
+        axis: along which, or None for the flat array.
+        mode: what happens to indices out of range: "raise", "wrap" or "clip".
+
+    Raises:
+        IndexError: an index out of range.
+        AxisError: a has no such axis.
+        TypeError, ValueError: indices aren't integers; another mode.
+    """
+    if mode == "wrap":
+        shape = shape_of(a)
+        indices = _wrapped(indices, math.prod(shape) if axis is None else dict(enumerate(shape)).get(axis, 0))
+    return np.take(a, indices, axis, mode=mode)  # type: ignore[call-overload]  # numpy names the modes
+
+
+def choose(a: Any, choices: Any, mode: str = "raise") -> Any:
+    """Return elements of several arrays, each from the one that a says.
+
+    Args:
+        a: integers.
+        choices: the arrays.
+        mode: what happens to integers out of range: "raise", "wrap" or "clip".
+
+    Raises:
+        ValueError: an integer out of range, shapes that don't broadcast, another mode.
+        TypeError: a holds no integers.
+    """
+    return np.choose(_wrapped(a, len(choices)) if mode == "wrap" else a, choices, mode=mode)  # type: ignore[call-overload]
+
+
 def sort_seconds(a: Any, *_: Any, **__: Any) -> float:
     """Return how many seconds sorting takes: n log n steps.
 
@@ -106,12 +149,13 @@ def _row(
     *,
     results: Any = 1,
     value_dependent: bool = True,
+    function: Callable[..., Any] | None = None,
     method: str | None = None,
 ) -> Row:
     meant = getattr(np, name)
     return Row(
         name=name,
-        function=meant,
+        function=function or meant,
         family="sorting",
         parameters=signature(text),
         bound=bound,
@@ -144,8 +188,8 @@ ROWS: tuple[Row, ...] = (
     _row("argwhere", "a:array", _coordinates),
     _row("extract", "condition:array arr:array", _extract),
     _row("compress", "condition:array a:array axis:axis=None", _compress),
-    _row("take", "a:array indices:array axis:axis=None * mode:text=raise", _take, method="take"),
+    _row("take", "a:array indices:array axis:axis=None * mode:text=raise", _take, function=take, method="take"),
     _row("take_along_axis", "arr:array indices:array axis:axis=-1", _take_along_axis),
-    _row("choose", "a:array choices:arrays * mode:text=raise", _choose, method="choose"),
+    _row("choose", "a:array choices:arrays * mode:text=raise", _choose, function=choose, method="choose"),
     _row("select", "condlist:arrays choicelist:arrays default:array=0", _select, value_dependent=False),
 )

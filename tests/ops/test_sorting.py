@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fedsock.errors import OpTypeError
 from fedsock.ops.registry import check, depends_on_values
 from fedsock.ops.sorting import ROWS, sort_seconds
 from tests.ops.harness import few
-from tests.ops.oracle import EVERY, NUMBERS, agree, arrays
+from tests.ops.oracle import EVERY, NUMBERS, agree, arrays, same
 
 TABLE = {row.name: row for row in ROWS}
 AXIS = st.sampled_from([None, 0, -1, 1, 5])
@@ -80,13 +80,36 @@ def test_searchsorted(data: Any) -> None:
     agree(TABLE["searchsorted"], np.sort(a, axis=None), data.draw(arrays([a.dtype])))
 
 
+def wrapping(function: Any) -> Any:
+    """numpy's function, but for indices that it would wrap for years."""
+
+    def oracle(*args: Any, mode: str = "raise", **options: Any) -> Any:
+        if mode == "wrap":
+            indices = args[function is np.take]
+            assume(np.asarray(indices).dtype.kind not in "iu" or not np.any(np.abs(np.float64(indices)) > 1000))
+        return function(*args, mode=mode, **options)
+
+    return oracle
+
+
 @few
 @given(data=st.data())
 def test_takes(data: Any) -> None:
     a = data.draw(arrays(EVERY))
     indices = data.draw(arrays([np.dtype("l")], side=3, dims=2) | arrays(INDICES) | st.integers(-3, 3))
     agree(TABLE["take"], a, indices)
-    agree(TABLE["take"], a, indices, data.draw(AXIS), mode=data.draw(MODES))
+    agree(TABLE["take"], a, indices, axis=data.draw(AXIS), mode=data.draw(MODES), oracle=wrapping(np.take))
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, -1])
+def test_indices_far_out_of_range_are_wrapped_at_once(axis: Any) -> None:
+    far = np.array([2**62, -(2**62), 2**63 - 1])
+    x = np.arange(15).reshape(3, 5)
+    assert same(
+        TABLE["take"].function(x, far, axis, mode="wrap"),
+        np.take(x, far % (15 if axis is None else x.shape[axis]), axis),
+    )
+    assert TABLE["choose"].function(far, [1, 2, 3], mode="wrap").tolist() == (far % 3 + 1).tolist()
 
 
 @few
@@ -115,7 +138,7 @@ def test_conditions(data: Any) -> None:
 def test_choices(data: Any) -> None:
     choices = data.draw(st.lists(arrays(EVERY, dims=2), max_size=3) | arrays(EVERY))
     a = data.draw(arrays([np.dtype("l")], side=3, dims=2) | arrays(INDICES) | st.integers(0, 2))
-    agree(TABLE["choose"], a, choices, mode=data.draw(MODES))
+    agree(TABLE["choose"], a, choices, mode=data.draw(MODES), oracle=wrapping(np.choose))
     agree(TABLE["choose"], a, choices)
 
 
