@@ -43,7 +43,8 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     """
     if mode == "wrap":
         shape = shape_of(a)
-        indices = _wrapped(indices, math.prod(shape) if axis is None else dict(enumerate(shape)).get(axis, 0))
+        sizes = {-1 - i: size for i, size in enumerate(reversed(shape))} | dict(enumerate(shape))
+        indices = _wrapped(indices, math.prod(shape) if axis is None else sizes.get(axis, 0))
     return np.take(a, indices, axis, mode=mode)  # type: ignore[call-overload]  # numpy names the modes
 
 
