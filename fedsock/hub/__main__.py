@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from fedsock.errors import ConfigError
 from fedsock.hub.server import HubServer
 
-new_event_loop: Callable[[], asyncio.AbstractEventLoop]
 try:
-    from uvloop import new_event_loop
+    import uvloop
 except ImportError:  # pragma: no cover  # the extra "fast" isn't installed
-    from asyncio import new_event_loop
+    uvloop = None
+
+new_event_loop: Callable[[], asyncio.AbstractEventLoop] = (uvloop or asyncio).new_event_loop
 
 _DESCRIPTION = """\
 Run a hub: workers and sessions dial it, and it carries their frames to each other. It keeps nothing, so it
