@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from types import TracebackType
@@ -29,16 +29,15 @@ MAX_FETCH_BYTES = 1 << 30
 Dial = Callable[[], Awaitable[Transport]]
 
 
-class Connection:
+class Connection(ABC):
     """A scientist's side of a hub. Enter it with ``async with``, or await it and close it later.
 
     Attributes:
         url: where the hub listens.
-        max_fetch_bytes: values above this many bytes are not fetched.
     """
 
     def __init__(self, *, timeout: float | None = 10.0, max_fetch_bytes: int = MAX_FETCH_BYTES) -> None:
-        self.max_fetch_bytes = max_fetch_bytes
+        self._max_fetch_bytes = max_fetch_bytes
         self.url = ""
         self._timeout = timeout
         self._session: Session | None = None
@@ -52,7 +51,7 @@ class Connection:
             return self
         await self._reach()
         name = SESSION_PREFIX + secrets.token_hex(4)
-        session = Session(name=name, max_fetch_bytes=self.max_fetch_bytes)
+        session = Session(name=name, max_fetch_bytes=self._max_fetch_bytes)
         peer = Peer(name, "session", self._dial, session, token=self._token())
         session.attach(peer)
         try:
@@ -63,14 +62,17 @@ class Connection:
         self._session, self._peer = session, peer
         return self
 
+    @abstractmethod
     async def _reach(self) -> None:
         """Prepare what ``_dial`` needs."""
 
+    @abstractmethod
     async def _leave(self) -> None:
         """Take down what ``_reach`` set up."""
 
+    @abstractmethod
     async def _dial(self) -> Transport:
-        raise Closed("no hub")  # pragma: no cover  # both kinds of connection have their own
+        """Return a new socket to the hub."""
 
     def _token(self) -> str | None:
         return None
@@ -108,6 +110,17 @@ class Connection:
         if self._session is None:
             raise Closed("this hub is not open: use it inside `async with`, or `await` it first")
         return self._session
+
+    @property
+    def max_fetch_bytes(self) -> int:
+        """Values above this many bytes are not fetched; may be set at any time."""
+        return self._max_fetch_bytes
+
+    @max_fetch_bytes.setter
+    def max_fetch_bytes(self, nbytes: int) -> None:
+        self._max_fetch_bytes = nbytes
+        if self._session is not None:
+            self._session.max_fetch_bytes = nbytes
 
     # ---- workers and values
 
@@ -192,8 +205,12 @@ class Connection:
         service = WorkerService(Engine(name, datasets_from_mapping(data or {}, private)))
         peer = Peer(name, "worker", self._dial, service, token=self._token())
         service.attach(peer)
+        try:
+            await peer.start(self._timeout)
+        except BaseException:
+            service.close()
+            raise
         self._virtual.append((peer, service))
-        await peer.start(self._timeout)
         return await session.worker(name, self._timeout)
 
 
@@ -225,7 +242,6 @@ class Hub(Connection):
         self._server = HubServer(
             host=host, port=port, token_file=token_file, tls_cert=tls_cert, tls_key=tls_key, origins=origins
         )
-        self._attached: set[asyncio.Task[None]] = set()
 
     async def _reach(self) -> None:
         await self._server.start()
@@ -247,6 +263,12 @@ class Remote(Connection):
         super().__init__(timeout=timeout, max_fetch_bytes=max_fetch_bytes)
         self.url = url
         self._secret = token
+
+    async def _reach(self) -> None:
+        """Nothing: a stand-alone hub is there, or isn't."""
+
+    async def _leave(self) -> None:
+        """Nothing: a stand-alone hub stays."""
 
     def _token(self) -> str | None:
         return self._secret

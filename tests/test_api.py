@@ -218,3 +218,24 @@ async def test_a_worker_that_is_gone_ends_what_waits_for_it() -> None:
                         break
                     except errors.WorkerLost:
                         assert asyncio.get_running_loop().time() < deadline
+
+
+async def test_a_cancelled_op_and_what_depends_on_it_fail(bob: WorkerHandle) -> None:
+    x = bob.send(np.ones(3))
+    y = x + 1
+    z = y * 2
+    y.cancel()
+    for cancelled in (y, z):
+        with pytest.raises(errors.OpCancelled):
+            await cancelled
+    assert await x.sum() == 3.0
+
+
+async def test_the_limit_of_a_fetch_may_be_set_at_any_time() -> None:
+    async with fedsock.Hub(port=0) as hub:
+        x = (await hub.virtual_worker("bob")).send(np.ones(1000))
+        hub.max_fetch_bytes = 100
+        with pytest.raises(errors.TooLargeToFetch, match="8,000 bytes"):
+            await x
+        hub.max_fetch_bytes = 8000
+        assert (await x).sum() == 1000.0

@@ -88,8 +88,6 @@ class Peer:
         self._closing = False
         self._loop = asyncio.get_running_loop()
 
-    # ---- for the owner
-
     def link(self, remote: str) -> Link:
         """Return the link with an address; opens it when there is none."""
         link = self._links.get(remote)
@@ -350,9 +348,11 @@ class Peer:
             link = self.link(head.sender)
         try:
             self._events(head.sender, link.receive(head, body, self._loop.time()))
-        except ProtocolError as error:
-            log.warning("link with %s is reset: %s", head.sender, error)
-            self._reset(head.sender, error.code)
+        except Exception as error:
+            # Whoever is to blame, only this link ends.
+            code = error.code if isinstance(error, ProtocolError) else "internal_error"
+            log.warning("link with %s is reset: %s", head.sender, error, exc_info=code == "internal_error")
+            self._reset(head.sender, code)
         self.wake()
 
     def _reset(self, remote: str, code: str) -> None:

@@ -23,6 +23,7 @@ Ref = Id | Annotated[str, msgspec.Meta(max_length=200)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]
 Text = Annotated[str, msgspec.Meta(max_length=10_000)]
 Tags = Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(max_length=100)]
+Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(max_length=64)]
 Address = Annotated[str, msgspec.Meta(max_length=100)]
 
 
@@ -158,7 +159,7 @@ class Described(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
 
     id: Ref
     dtype: Name | None = None
-    shape: list[int] | None = None
+    shape: Shape | None = None
     nbytes: int | None = None
     kind: Name = "array"
     tags: Tags = []
@@ -185,7 +186,7 @@ class Done(Message, frozen=True, tag="done"):
     id: Id
     n: Count = 1
     dtype: Name | None = None
-    shape: list[int] | None = None
+    shape: Shape | None = None
     kind: Name = "array"
     withheld: bool = False
 

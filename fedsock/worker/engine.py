@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fedsock.errors import BadMessage, IdReused, QuotaExceeded
+from fedsock.errors import BadMessage, IdReused, QuotaExceeded, WorkerLost
 from fedsock.ops import TABLE, Row
 from fedsock.policy.rules import Policy
 from fedsock.protocol import messages as m
@@ -61,6 +61,7 @@ class Engine:
         self._datasets = {key: _owned(dataset) for key, dataset in datasets.items()}
         self._sessions: dict[str, SessionStore] = {}
         self._filling: dict[tuple[str, int], Filling] = {}
+        self._cancelled: set[int] = set()
         self._replies = Replies()
         self._exports = Exports(name, policy or Policy(), self._replies)
         self._runner = Runner(name, table, self._replies, self._exports)
@@ -90,6 +91,8 @@ class Engine:
             IdReused: an id that is not above all before it on this link.
         """
         store = None
+        # An op and its Cancel may come in one batch: the op isn't run.
+        self._cancelled = {id for message in batch if type(message) is m.Cancel for id in message.ids}
         for message in batch:
             kind = type(message)
             if kind is m.Deliver:
@@ -141,22 +144,29 @@ class Engine:
         """Return what is to be sent since the last call, in order."""
         return self._replies.take()
 
-    def forget(self, peer: str) -> None:
+    def forget(self, peer: str) -> Iterator[Compute]:
         """Drop all that belongs to a session, or is on its way from a peer, whose link is over.
+
+        What was on its way to other sessions fails there; yields nothing but what follows from it.
 
         Args:
             peer: its address.
         """
-        for key in [key for key in self._filling if key[0] == peer]:
-            filling = self._filling.pop(key)
-            owner = self._sessions.get(filling.session)
-            if owner is not None and filling.session != peer:
-                self._runner.fail_entry(owner, filling.entry, "worker_lost", f"{peer} was lost while it sent the value")
         store = self._sessions.pop(peer, None)
         if store is not None:
-            for id in list(store.entries):
-                self._drop(store, id)
-        self._replies.take()
+            for entry in store.entries.values():
+                if entry.maker is not None:
+                    entry.maker.over = True
+        for key, filling in list(self._filling.items()):
+            if filling.session == peer:
+                del self._filling[key]
+                self._replies.send(key[0], m.Stop(key[1]))
+            elif key[0] == peer:
+                del self._filling[key]
+                if filling.entry.state is PENDING:
+                    text = f"{peer} was lost while it sent the value"
+                    owner = self._sessions[filling.session]
+                    yield from self._runner.fail_entry(owner, filling.entry, WorkerLost.code, text)
 
     @property
     def sessions(self) -> int:
@@ -179,7 +189,8 @@ class Engine:
 
     def _op(self, store: SessionStore, op: m.Op) -> Iterable[Compute] | None:
         self._use(store, op.id, op.n)
-        return self._runner.submit(store, op, lambda ref: self._find(store, ref))
+        cancelled = bool(self._cancelled) and not self._cancelled.isdisjoint(range(op.id, op.id + op.n))
+        return self._runner.submit(store, op, lambda ref: self._find(store, ref), cancelled)
 
     def _put(self, store: SessionStore, put: m.Put) -> Iterable[Compute] | None:
         self._use(store, put.id)

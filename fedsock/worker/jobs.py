@@ -27,10 +27,11 @@ class Job:
         missing: inputs still pending.
         over: it was cancelled or failed early: what it computes is dropped.
         withheld: success, failure, shape and dtype are not told.
+        writing: it may be writing into its first input, so it can't be given up any more.
     """
 
     __slots__ = (
-        "args", "inputs", "kwargs", "missing", "nested", "op", "over", "results", "row", "store", "withheld",
+        "args", "inputs", "kwargs", "missing", "nested", "op", "over", "results", "row", "store", "withheld", "writing",
     )  # fmt: skip
 
     def __init__(self, store: SessionStore, op: Op, row: Row | None, results: list[Entry]) -> None:
@@ -45,6 +46,7 @@ class Job:
         self.missing = 0
         self.over = False
         self.withheld = False
+        self.writing = False
 
 
 class Errand:

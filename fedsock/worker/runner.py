@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from fedsock.errors import (
     FedsockError,
     OpCancelled,
@@ -19,7 +17,7 @@ from fedsock.errors import (
 from fedsock.ops import Row, check, depends_on_values, flatten, seconds
 from fedsock.policy.facts import OPEN, combine
 from fedsock.protocol.messages import Error, Failure, Op
-from fedsock.protocol.values import from_json
+from fedsock.worker.arguments import held_value, private_places, read_arguments, resolve, shown, stand_in
 from fedsock.worker.exports import Exports, failed_because
 from fedsock.worker.jobs import Compute, Errand, Job
 from fedsock.worker.replies import Replies
@@ -49,23 +47,30 @@ class Runner:
         self._exports = exports
         self.ops_run = 0
 
-    def submit(self, store: SessionStore, op: Op, find: Callable[[int | str], Entry | None]) -> Iterator[Compute]:
+    def submit(
+        self, store: SessionStore, op: Op, find: Callable[[int | str], Entry | None], cancelled: bool = False
+    ) -> Iterator[Compute]:
         """Take an op; yields its Compute if it can start now.
 
         Args:
             store: whose op it is.
             op: its message.
             find: id or name -> entry.
+            cancelled: it was cancelled before it came to be run.
 
         Raises:
             BadMessage: an argument that stands for nothing.
         """
         job = Job(store, op, self._table.get(op.fn), [])
-        unknown = _read_arguments(job, find)
+        unknown = read_arguments(job, find)
         job.results = [store.add(id) for id in range(op.id, op.id + op.n)]
         for entry in job.results:
             entry.maker = job
+        for entry in job.inputs:
+            entry.holds += 1
         try:
+            if cancelled:
+                raise OpCancelled(f"{op.id} was cancelled")
             store.check_objects(0)
             if job.row is None:
                 raise UnknownOp(f"{self._name} has no op {op.fn!r}; python -m fedsock.ops lists those there are")
@@ -75,7 +80,6 @@ class Runner:
             yield from self._fail(job, error)
             return
         for entry in job.inputs:
-            entry.holds += 1
             if entry.state is PENDING:
                 job.missing += 1
                 entry.waiting = entry.waiting or []
@@ -124,7 +128,11 @@ class Runner:
                 self._exports.answer(waiter)
                 continue
             waiter.missing -= 1
-            if not waiter.missing and not waiter.over:
+            if waiter.missing:
+                continue
+            if waiter.over:
+                self._let_go(waiter)
+            else:
                 yield from self._start(waiter)
         store.settle(entry)
 
@@ -146,7 +154,7 @@ class Runner:
         text = f"{entry.id} was cancelled"
         if job is None:
             yield from self.fail_entry(store, entry, OpCancelled.code, text)
-        elif not job.over:
+        elif not (job.over or job.writing):
             job.over = True
             yield from self._settle_failure(job, Failure(job.op.id, OpCancelled.code, text, job.op.fn), None)
 
@@ -175,7 +183,7 @@ class Runner:
         if private:
             yield from self._start_private(job, row)
             return
-        args, kwargs = _resolve(job, _value)
+        args, kwargs = resolve(job, held_value)
         try:
             checked = check(row, args, kwargs)
             bound = row.bound(*checked[0], **checked[1])
@@ -188,23 +196,21 @@ class Runner:
 
     def _start_private(self, job: Job, row: Row) -> Iterator[Compute]:
         """Start an op with a private input: nothing that is told may depend on values."""
-        args, kwargs = _resolve(job, _value)
         try:
-            # Quotas are charged by what public shapes allow, so stand-ins of those shapes are checked first.
-            bound = row.bound(*(standing := check(row, *_resolve(job, _stand_in)))[0], **standing[1])
+            # Stand-ins hold only what is public, so what fails or is charged by them may be told.
+            args, kwargs = check(row, *resolve(job, stand_in))
+            bound = row.bound(*args, **kwargs)
             self._reserve(job, bound.nbytes)
-        except QuotaExceeded as error:
-            yield from self._fail(job, error)
-            return
         except Exception as error:
-            job.withheld = True
             yield from self._fail(job, error)
             return
         for entry in job.results:
             entry.limit_shape = bound.shape
         try:
-            checked = check(row, args, kwargs)
-            job.withheld = job.withheld or depends_on_values(row, *checked, _private_places(job))
+            checked = check(row, *resolve(job, held_value))
+            job.withheld = job.withheld or depends_on_values(row, *checked, private_places(job))
+            if row.bound(*checked[0], **checked[1]).nbytes > bound.nbytes:
+                raise QuotaExceeded("a size that was taken from private values")
             cost = seconds(row, bound, *checked)
         except Exception as error:
             job.withheld = True
@@ -219,7 +225,8 @@ class Runner:
 
     def _compute(self, job: Job, row: Row, args: Any, kwargs: Any, cost: float) -> Compute:
         if row.in_place:
-            kwargs = {**kwargs, "overwrite": self._may_overwrite(job)}
+            job.writing = self._may_overwrite(job)
+            kwargs = {**kwargs, "overwrite": job.writing}
         return Compute(job, row.function, args, kwargs, cost)
 
     def _may_overwrite(self, job: Job) -> bool:
@@ -302,98 +309,9 @@ class Runner:
     def _describe(self, job: Job, error: Exception) -> tuple[str, str]:
         """Return code and safe text of a failure: op, worker, shapes, dtypes; none of numpy's words on private data."""
         op = job.op.fn
-        where = f"{op} at {self._name}({', '.join(_shown(arg) for arg in job.args)})"
+        where = f"{op} at {self._name}({', '.join(shown(arg) for arg in job.args)})"
         code = error.code if isinstance(error, FedsockError) else op_error_class(error).code
         if any(entry.facts is not OPEN for entry in job.inputs):
             return code, f"{where} failed on private data"
         text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)[:MESSAGE_CHARS]
         return code, f"{where}: {text or type(error).__name__}"
-
-
-def _read_arguments(job: Job, find: Callable[[int | str], Entry | None]) -> int | str | None:
-    """Put a job's arguments in place, entries for references; returns the first reference to nothing."""
-    missing: list[int | str] = []
-
-    def reference(ref: int | str) -> Entry | None:
-        entry = find(ref)
-        if entry is None:
-            missing.append(ref)
-            return None
-        job.inputs.append(entry)
-        return entry
-
-    for tree in job.op.args:
-        kind = type(tree)
-        if kind is dict or kind is list:
-            value = from_json(tree, reference)
-            job.nested = job.nested or type(value) is not Entry
-            job.args.append(value)
-        else:
-            job.args.append(tree)
-    if job.op.kw:
-        job.kwargs = {name: from_json(tree, reference) for name, tree in job.op.kw.items()}
-        job.nested = True
-    if missing:
-        job.inputs.clear()
-        return missing[0]
-    return None
-
-
-def _value(entry: Entry) -> Any:
-    return entry.value
-
-
-def _stand_in(entry: Entry) -> Any:
-    """Return a value of an entry's public shape and dtype, with zeros for what is private."""
-    if entry.facts is OPEN:
-        return entry.value
-    if entry.withheld:
-        return np.broadcast_to(np.zeros((), np.complex128), entry.limit_shape)
-    value = entry.value
-    if isinstance(value, np.ndarray):
-        return np.broadcast_to(np.zeros((), value.dtype), value.shape)
-    return type(value)() if isinstance(value, np.generic) else 0
-
-
-def _resolve(job: Job, value: Callable[[Entry], Any]) -> tuple[list[Any], dict[str, Any]]:
-    if job.nested:
-        return [_fill(arg, value) for arg in job.args], {k: _fill(arg, value) for k, arg in job.kwargs.items()}
-    return [value(arg) if type(arg) is Entry else arg for arg in job.args], {}
-
-
-def _fill(tree: Any, value: Callable[[Entry], Any]) -> Any:
-    kind = type(tree)
-    if kind is Entry:
-        return value(tree)
-    if kind is list or kind is tuple:
-        return kind(_fill(part, value) for part in tree)
-    if kind is dict:
-        return {key: _fill(part, value) for key, part in tree.items()}
-    if kind is slice:
-        return slice(*(_fill(end, value) for end in (tree.start, tree.stop, tree.step)))
-    return tree
-
-
-def _private_places(job: Job) -> list[int | str]:
-    places: list[int | str] = [i for i, arg in enumerate(job.args) if _holds_private(arg)]
-    return places + [name for name, arg in job.kwargs.items() if _holds_private(arg)]
-
-
-def _holds_private(tree: Any) -> bool:
-    if isinstance(tree, Entry):
-        return tree.facts is not OPEN
-    if isinstance(tree, (list, tuple)):
-        return any(map(_holds_private, tree))
-    if isinstance(tree, dict):
-        return any(map(_holds_private, tree.values()))
-    return isinstance(tree, slice) and any(map(_holds_private, (tree.start, tree.stop, tree.step)))
-
-
-def _shown(arg: Any) -> str:
-    if isinstance(arg, Entry):
-        if arg.withheld:
-            return "withheld"
-        arg = arg.value
-    if isinstance(arg, (np.ndarray, np.generic)):
-        return f"{arg.dtype}{list(arg.shape)}"
-    return type(arg).__name__

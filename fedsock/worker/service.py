@@ -16,6 +16,7 @@ from fedsock.protocol import messages as m
 from fedsock.protocol.arrays import raw
 from fedsock.protocol.link import LinkEnd
 from fedsock.protocol.values import dumps, to_json
+from fedsock.typing import Array
 from fedsock.worker.engine import Engine
 from fedsock.worker.jobs import Compute, Send, SendValue, Stopped
 
@@ -79,7 +80,7 @@ class WorkerService:
     def ended(self, remote: str, end: LinkEnd) -> None:
         """Forget a session whose link is over."""
         log.info("link with %s is over: %s", remote, end.reason)
-        self._engine.forget(remote)
+        self._perform(self._engine.forget(remote))
         self._flush()
 
     def joined(self, address: str, role: str) -> None:
@@ -145,12 +146,18 @@ class WorkerService:
     def _send_value(self, instruction: SendValue) -> None:
         assert self._peer is not None  # noqa: S101  # only called by _flush
         link, request = self._peer.link(instruction.peer), instruction.request
-        large: list[Any] = []
+        streams: list[int] = []
+
+        def stream(array: Array) -> int:
+            streams.append(link.send_stream(raw(array)))
+            return streams[-1]
+
         try:
-            # Numbers of streams are given out only once the whole value is known to travel.
-            dumps(to_json(instruction.value, lambda array: 1))
-            tree = to_json(instruction.value, lambda array: _later(large, array, link))
+            tree = to_json(instruction.value, stream)
+            dumps(tree)
         except FedsockError as error:
+            for number in streams:
+                link.stop_stream(number)
             if isinstance(request, m.Get):
                 link.send(m.encode(m.Error(request.id, RemoteError.code, str(error), object=request.ref)))
             return
@@ -158,11 +165,6 @@ class WorkerService:
             link.send(m.encode(m.Value(request.id, tree)))
         else:
             link.send(m.encode(m.Deliver(request.session, request.id, tree)))
-
-
-def _later(large: list[Any], array: Any, link: Any) -> int:
-    large.append(array)
-    return int(link.send_stream(raw(array)))
 
 
 def _opens(instruction: Any) -> bool:

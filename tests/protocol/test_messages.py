@@ -187,3 +187,9 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 def test_messages_are_frozen() -> None:
     with pytest.raises(AttributeError):
         messages.Stop(stream=1).stream = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("shape", [[-1], [0] * 65])
+def test_shapes_that_are_told_are_shapes(shape: list[int]) -> None:
+    with pytest.raises(BadMessage):
+        to_session(orjson.dumps([{"t": "done", "id": 1, "dtype": "float64", "shape": shape}]))

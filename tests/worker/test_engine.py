@@ -124,10 +124,34 @@ def test_a_forgotten_session_leaves_nothing() -> None:
     driver = Driver()
     driver.say(put(1, header(7)), put(2, 1.0))
     assert driver.engine.sessions == 1
-    driver.engine.forget(PEER)
+    driver.run(driver.engine.forget(PEER))
     assert driver.engine.sessions == 0
     assert driver.run(driver.engine.chunk(PEER, 7, 0, memoryview(bytes(8)))) == []
 
 
 def test_a_stop_is_passed_on() -> None:
     assert Driver().say(m.Stop(3)) == [Stopped(PEER, 3)]
+
+
+def test_a_delivery_whose_sender_is_lost_fails_with_what_depends_on_it() -> None:
+    driver = Driver()
+    driver.say(m.Expect(1, "alice@0002"), op(2, "add", ref(1), 1))
+    driver.say(m.Deliver(PEER, 1, header(7)), peer="alice@0002")
+    replies = driver.run(driver.engine.forget("alice@0002"))
+    assert [(one.id, one.code) for one in replies] == [(1, "worker_lost"), (2, "worker_lost")]
+
+
+def test_a_delivery_to_a_session_that_is_gone_is_dropped() -> None:
+    driver = Driver()
+    driver.say(m.Expect(1, "alice@0002"), op(2, "add", ref(1), 1))
+    driver.say(m.Deliver(PEER, 1, header(7)), peer="alice@0002")
+    assert driver.run(driver.engine.forget(PEER)) == [m.Stop(7)]
+    assert driver.run(driver.engine.chunk("alice@0002", 7, 0, memoryview(bytes(8000)))) == []
+
+
+def test_what_runs_for_a_session_that_is_gone_starts_nothing_more() -> None:
+    driver = Driver()
+    driver.say(op(1, "add", 1, 1), op(2, "add", ref(1), 1), hold=True)
+    driver.run(driver.engine.forget(PEER))
+    driver.run(driver.engine.computed(driver.held[0], 2, None), hold=True)
+    assert len(driver.held) == 1

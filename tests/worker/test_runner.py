@@ -101,3 +101,49 @@ def test_owner_data_is_never_written() -> None:
     driver = Driver({"x": AGES})
     driver.say(op(1, "setitem", ref("x"), 0, 5.0))
     assert AGES[0] == 30.0
+
+
+def test_ops_that_could_not_run_leave_their_inputs_free() -> None:
+    driver = Driver()
+    driver.say(op(1, "zeros", array(1000)), op(2, "nothing", ref(1)), op(3, "add", ref(1), ref(1)))
+    driver.say(m.Release([[1, 3]]))
+    stats = driver.say(m.Ask(9, "stats"))[0].stats
+    assert (stats["objects"], stats["bytes"]) == (0, 0)
+
+
+def test_an_op_cancelled_in_its_own_batch_is_not_run() -> None:
+    driver = Driver()
+    replies = driver.say(op(1, "add", 1, 1), op(2, "add", ref(1), 1), m.Cancel([1]))
+    assert [(one.id, one.code) for one in replies] == [(1, "cancelled"), (2, "cancelled")]
+    assert driver.say(m.Ask(9, "stats"))[0].stats["ops_run"] == 0
+
+
+def test_an_op_that_is_writing_in_place_is_not_given_up() -> None:
+    driver = Driver()
+    driver.say(op(1, "zeros", array(10)))
+    driver.say(op(2, "setitem", ref(1), 0, 5.0, last=[1]), hold=True)
+    assert driver.say(m.Cancel([2])) == []
+    [done] = driver.run(driver.engine.computed(driver.held[0], *driver.held[0].run()))
+    assert done.id == 2
+    assert driver.say(m.Get(3, 2))[0][0] == 5.0
+
+
+def test_a_cancelled_op_lets_go_of_what_it_waited_for() -> None:
+    driver = Driver()
+    driver.say(op(1, "zeros", array(1000)), op(2, "add", ref(1), 1), hold=True)
+    driver.say(m.Cancel([2]), m.Release([1, 2]))
+    driver.run(driver.engine.computed(driver.held[0], *driver.held[0].run()))
+    stats = driver.say(m.Ask(9, "stats"))[0].stats
+    assert (stats["objects"], stats["bytes"]) == (0, 0)
+
+
+def test_sizes_are_not_taken_from_private_values() -> None:
+    driver = Driver({"k": np.array(10**7), "one": np.array(1)}, quota_bytes=10_000)
+    assert [one.withheld for one in driver.say(op(1, "zeros", ref("k")))] == [True]
+    assert [one.withheld for one in driver.say(op(2, "zeros", ref("one")))] == [True]
+    assert driver.say(m.Ask(9, "stats"))[0].stats["ops_run"] == 0
+
+
+def test_a_wrong_argument_beside_private_data_is_told() -> None:
+    [error] = Driver({"x": AGES}).say(op(1, "sum", ref("x"), "no"))
+    assert error.code == "op_type"
