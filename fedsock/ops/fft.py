@@ -11,7 +11,7 @@ import numpy as np
 from fedsock.ops.bounds import WIDE as _COMPLEX
 from fedsock.ops.bounds import like, shape_of
 from fedsock.ops.registry import Bound, Row, own
-from fedsock.ops.schema import signature
+from fedsock.ops.rows import numpy_row
 
 _CALL_SECONDS = 1e-5
 """What a call costs before the transform itself."""
@@ -63,17 +63,9 @@ _PLANE = "a:array s:none|ints=None axes:none|ints=(-2,-1) norm:text|none=None"
 
 
 def _row(name: str, text: str, bound: Callable[..., Bound], cost: Callable[..., float] | None = None) -> Row:
-    meant = getattr(np.fft, name)
-    return Row(
-        name=f"fft.{name}",
-        function=own(meant),  # the transform of no axes is the argument itself
-        family="fft",
-        parameters=signature(text),
-        bound=bound,
-        cost=cost,
-        value_dependent=False,
-        numpy=(meant,),
-    )
+    # The transform of no axes is the argument itself.
+    function = own(getattr(np.fft, name))
+    return numpy_row(np.fft, "fft", name, text, bound, cost, function=function, value_dependent=False)
 
 
 ROWS: tuple[Row, ...] = (

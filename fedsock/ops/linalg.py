@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from fedsock.ops import linalg_bounds as sizes
 from fedsock.ops.bounds import like, shape_of
 from fedsock.ops.linalg_bounds import CALL_SECONDS, SECONDS_PER_PRODUCT, matrices
 from fedsock.ops.quiet import quiet_if_complex
-from fedsock.ops.registry import Bound, Row, Shapes, Template, argument, own
-from fedsock.ops.schema import signature
+from fedsock.ops.registry import Row, Shapes, Template, argument, own
+from fedsock.ops.rows import numpy_row
 
 
 def blank(example: Any) -> Template:
@@ -121,28 +122,7 @@ def _multi_dot_cost(arrays: Any) -> float:
 # --- rows ---------------------------------------------------------------------------------------------------
 
 
-def _row(
-    name: str,
-    text: str,
-    bound: Callable[..., Bound],
-    cost: Callable[..., float] | None = None,
-    *,
-    function: Callable[..., Any] | None = None,
-    results: Any = 1,
-    value_dependent: bool = True,
-) -> Row:
-    meant = getattr(np.linalg, name)
-    return Row(
-        name=f"linalg.{name}",
-        function=function or meant,
-        family="linalg",
-        parameters=signature(text),
-        bound=bound,
-        cost=cost,
-        results=results,
-        value_dependent=value_dependent,
-        numpy=(meant,),
-    )
+_row = partial(numpy_row, np.linalg, "linalg")
 
 
 _PINV = "a:array rcond:array|none=None hermitian:bool=False * rtol:array|none=None"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from fedsock.ops.bounds import WIDE, broadcast, shape_of
 from fedsock.ops.linalg_bounds import CALL_SECONDS, SECONDS_PER_PRODUCT
 from fedsock.ops.quiet import quiet_if_complex
 from fedsock.ops.registry import Bound, Row
-from fedsock.ops.schema import signature
+from fedsock.ops.rows import numpy_row
 
 
 def index_sizes(subscripts: str, *operands: Any) -> tuple[dict[str, int], tuple[int, ...]]:
@@ -106,27 +106,7 @@ def einsum(subscripts: str, *operands: Any, optimize: bool = False, dtype: Any =
     return np.einsum(subscripts, *operands, optimize=optimize, dtype=dtype)
 
 
-def _row(
-    name: str,
-    text: str,
-    bound: Callable[..., Bound],
-    cost: Callable[..., float] | None = None,
-    *,
-    function: Callable[..., Any] | None = None,
-    method: str | None = None,
-) -> Row:
-    meant = getattr(np, name)
-    return Row(
-        name=name,
-        function=function or meant,
-        family="products",
-        parameters=signature(text),
-        bound=bound,
-        cost=cost,
-        value_dependent=False,
-        numpy=(meant,),
-        method=method,
-    )
+_row = partial(numpy_row, np, "products", value_dependent=False)
 
 
 ROWS: tuple[Row, ...] = (

@@ -10,7 +10,7 @@ import numpy as np
 from fedsock.ops.bounds import itemsize_of, shape_of, size_of
 from fedsock.ops.linalg import blank, named
 from fedsock.ops.registry import Bound, Row, Shapes, Template, argument
-from fedsock.ops.schema import signature
+from fedsock.ops.rows import numpy_row
 from fedsock.ops.sorting import sort_seconds
 
 _INDEX = 8
@@ -58,26 +58,9 @@ def _pair_seconds(ar1: Any, ar2: Any, *_: Any, **__: Any) -> float:
 
 
 def _row(
-    name: str,
-    text: str,
-    bound: Callable[..., Bound],
-    cost: Callable[..., float] = sort_seconds,
-    *,
-    results: Any = 1,
-    value_dependent: bool = True,
+    name: str, text: str, bound: Callable[..., Bound], cost: Callable[..., float] = sort_seconds, **more: Any
 ) -> Row:
-    meant = getattr(np, name)
-    return Row(
-        name=name,
-        function=meant,
-        family="sets",
-        parameters=signature(text),
-        bound=bound,
-        cost=cost,
-        results=results,
-        value_dependent=value_dependent,
-        numpy=(meant,),
-    )
+    return numpy_row(np, "sets", name, text, bound, cost, **more)
 
 
 _PAIR = "ar1:array ar2:array assume_unique:bool=False"

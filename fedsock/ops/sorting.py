@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fedsock.ops.bounds import WIDE, broadcast, broadcast_of, itemsize_of, like, shape_of, size_of
 from fedsock.ops.registry import Bound, Row, Shapes, Template
-from fedsock.ops.schema import signature
+from fedsock.ops.rows import numpy_row
 
 _INDEX = 8
 """Bytes of an intp."""
@@ -142,30 +143,7 @@ def _nonzero_results(args: Sequence[Any], kwargs: Mapping[str, Any], shape_of: S
 # --- rows ---------------------------------------------------------------------------------------------------
 
 
-def _row(
-    name: str,
-    text: str,
-    bound: Callable[..., Bound],
-    cost: Callable[..., float] | None = None,
-    *,
-    results: Any = 1,
-    value_dependent: bool = True,
-    function: Callable[..., Any] | None = None,
-    method: str | None = None,
-) -> Row:
-    meant = getattr(np, name)
-    return Row(
-        name=name,
-        function=function or meant,
-        family="sorting",
-        parameters=signature(text),
-        bound=bound,
-        cost=cost,
-        results=results,
-        value_dependent=value_dependent,
-        numpy=(meant,),
-        method=method,
-    )
+_row = partial(numpy_row, np, "sorting")
 
 
 _SORT = "a:array axis:axis=-1 kind:none|text=None * stable:none|bool=None"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ import numpy as np
 from fedsock.ops.bounds import WIDE, itemsize_of, shape_of, size_of
 from fedsock.ops.quiet import quiet
 from fedsock.ops.registry import Bound, Row, Shapes, Template
-from fedsock.ops.schema import Kind, array_like, signature
+from fedsock.ops.rows import numpy_row
+from fedsock.ops.schema import Kind, array_like
 from fedsock.ops.sorting import sort_seconds
 
 BIN_LIMIT = 1 << 20
@@ -258,29 +259,7 @@ def _range(value: Any) -> Any:
 _RANGE = Kind("a pair of numbers, or one for each axis", _range, data=True)
 
 
-def _row(
-    name: str,
-    text: str,
-    bound: Callable[..., Bound],
-    cost: Callable[..., float] | None = None,
-    *,
-    function: Callable[..., Any] | None = None,
-    results: Any = 1,
-    value_dependent: bool = True,
-) -> Row:
-    meant = getattr(np, name)
-    parameters = tuple(replace(p, kind=_RANGE) if p.name == "range" else p for p in signature(text))
-    return Row(
-        name=name,
-        function=function or meant,
-        family="statistics",
-        parameters=parameters,
-        bound=bound,
-        cost=cost,
-        results=results,
-        value_dependent=value_dependent,
-        numpy=(meant,),
-    )
+_row = partial(numpy_row, np, "statistics", kinds={"range": _RANGE})
 
 
 _QUANTILE = "a:array q:array axis:axes=None * method:text=linear keepdims:bool=False weights:array|none=None"
