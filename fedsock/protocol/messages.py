@@ -10,7 +10,7 @@ in a row. A *ref* is an id or the name of an owner's data set.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import orjson
@@ -238,13 +238,25 @@ class Answer(Message, frozen=True, tag="answer"):
 ToWorker = Op | Put | Get | Release | Cancel | Ask | Expect | Transfer | Fail | Deliver | Stop | Open
 ToSession = Done | Error | Value | Answer | Offer | Stop
 
-_TO_WORKER = list[ToWorker]
-_TO_SESSION = list[ToSession]
+
+class _BatchToWorker(msgspec.Struct):
+    """A body, as a class: msgspec keeps what it has worked out of a class, but not of a bare list's type."""
+
+    messages: list[ToWorker]
 
 
-def _decode(body: bytes | memoryview, kind: Any) -> Any:
+class _BatchToSession(msgspec.Struct):
+    """A body, as a class."""
+
+    messages: list[ToSession]
+
+
+_Batch = TypeVar("_Batch", _BatchToWorker, _BatchToSession)
+
+
+def _decode(body: bytes | memoryview, kind: type[_Batch]) -> _Batch:
     try:
-        return msgspec.convert(orjson.loads(body), kind)
+        return msgspec.convert({"messages": orjson.loads(body)}, kind)
     except (msgspec.ValidationError, orjson.JSONDecodeError, RecursionError) as error:
         raise BadMessage(f"a body that is no list of messages: {str(error)[:200]}") from None
 
@@ -255,7 +267,7 @@ def to_worker(body: bytes | memoryview) -> Sequence[ToWorker]:
     Raises:
         BadMessage: not JSON, or not messages that a worker takes.
     """
-    return _decode(body, _TO_WORKER)  # type: ignore[no-any-return]
+    return _decode(body, _BatchToWorker).messages
 
 
 def to_session(body: bytes | memoryview) -> Sequence[ToSession]:
@@ -264,7 +276,7 @@ def to_session(body: bytes | memoryview) -> Sequence[ToSession]:
     Raises:
         BadMessage: not JSON, or not messages that a session takes.
     """
-    return _decode(body, _TO_SESSION)  # type: ignore[no-any-return]
+    return _decode(body, _BatchToSession).messages
 
 
 def encode(message: Message) -> bytes:

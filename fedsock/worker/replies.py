@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,6 @@ from fedsock.protocol.arrays import dtype_name
 from fedsock.protocol.messages import Done, Message
 from fedsock.worker.jobs import Instruction, Send
 from fedsock.worker.store import Entry, kind_of
-
-_name = lru_cache(maxsize=256)(dtype_name)
 
 
 class Replies:
@@ -83,7 +80,7 @@ class Replies:
             done = Done(
                 id=self._first,
                 n=self._n,
-                dtype=None if self._dtype is None else _name(self._dtype),
+                dtype=None if self._dtype is None else dtype_name(self._dtype),
                 shape=None if self._shape is None else list(self._shape),
                 kind=self._kind,
                 withheld=self._withheld,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 from typing import Any
 
 import numpy as np
@@ -224,3 +225,26 @@ def test_chunks_neither_repeat_nor_go_on_after_the_end() -> None:
     assert incoming.complete and incoming.array.tolist() == [1, 2, 3, 4]
     with pytest.raises(BadMessage):
         incoming.write(4, memoryview(b"\5"))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "U5", "datetime64[s]", "bool"])
+@pytest.mark.parametrize("count", [3, 1_500_001])
+def test_blank_arrays_are_zeros_of_their_own(dtype: str, count: int) -> None:
+    made = arrays.blank(np.dtype(dtype), (count, 3))
+    assert (made.shape, made.dtype) == ((count, 3), np.dtype(dtype))
+    assert made.flags.writeable
+    assert made.flags.c_contiguous
+    assert not arrays.raw(made).tobytes().strip(b"\0")
+
+
+def test_a_blank_array_larger_than_memory() -> None:
+    with pytest.raises(MemoryError):
+        arrays.blank(np.dtype("float64"), (2**44,))
+
+
+def test_where_there_are_no_huge_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EINVAL, "no such advice")
+
+    monkeypatch.setattr(arrays.mmap, "mmap", refuse)
+    assert arrays.blank(np.dtype("float64"), (10**6,)).sum() == 0.0
