@@ -23,17 +23,15 @@ from fedsock.errors import (
     Superseded,
 )
 from fedsock.peer.owner import Owner
+from fedsock.peer.past import Past
 from fedsock.protocol import hubmessages as hub
 from fedsock.protocol.frames import Head, address, build, carries_chunk, link_head, split
-from fedsock.protocol.link import Batch, Chunk, Ended, Link, LinkEnd, StreamSent
+from fedsock.protocol.link import UNKNOWN_LINK, Batch, Chunk, Ended, Link, LinkEnd, StreamSent
 from fedsock.transport.base import Transport, TransportClosed
 
 RETRY_FIRST_SECONDS = 0.05
 RETRY_MOST_SECONDS = 2.0
 """Between two tries to reach the hub: doubling from the first to the most."""
-
-OVER_MOST = 1000
-"""Addresses remembered after their links were given up."""
 
 WELCOME_SECONDS = 10.0
 """A hub that doesn't answer a hello within this is not one."""
@@ -79,7 +77,7 @@ class Peer:
         self._token = token
         self._secret = secrets.token_hex(16)
         self._links: dict[str, Link] = {}
-        self._over: deque[str] = deque(maxlen=OVER_MOST)
+        self._past = Past()
         self._control: deque[bytes] = deque()
         self._wakeup = asyncio.Event()
         self._idle = asyncio.Event()
@@ -90,13 +88,14 @@ class Peer:
 
     def link(self, remote: str) -> Link:
         """Return the link with an address; opens it when there is none."""
-        link = self._links.get(remote)
-        if link is None:
-            now = self._loop.time()
-            link = self._links[remote] = Link(self.address, remote, now=now)
-            if self.connected:
-                link.socket_up(now)
-            self._watch()
+        return self._links.get(remote) or self._begin(remote, self._past.base(remote))
+
+    def _begin(self, remote: str, base: int) -> Link:
+        now = self._loop.time()
+        link = self._links[remote] = Link(self.address, remote, now=now, base=base)
+        if self.connected:
+            link.socket_up(now)
+        self._watch()
         return link
 
     def has_link(self, remote: str) -> bool:
@@ -105,8 +104,13 @@ class Peer:
 
     def forget(self, remote: str) -> None:
         """Drop the link with an address."""
-        if self._links.pop(remote, None) is not None:
+        if self._drop(remote) is not None:
             self._watch()
+
+    def _drop(self, remote: str) -> Link | None:
+        if (link := self._links.pop(remote, None)) is not None:
+            self._past.over(link)
+        return link
 
     def wake(self) -> None:
         """Say that something was queued: it is written at the end of this tick of the loop."""
@@ -227,9 +231,7 @@ class Peer:
             finally:
                 transport.abort()
                 self._socket_down()
-            if self._closing:
-                return
-            if (again := await self._redial()) is None:
+            if self._closing or (again := await self._redial()) is None:
                 return
             transport = again
 
@@ -338,14 +340,15 @@ class Peer:
         if head.to != self.address:
             raise BadFrame("a frame for somebody else")
         link = self._links.get(head.sender)
+        if self._role == "worker" and self._past.begins(head, link):
+            if link is not None:
+                self._events(head.sender, link.lose("begun_anew", self._loop.time()))
+            link = self._begin(head.sender, head.base)
         if link is None:
-            # A session that was forgotten replays its first frame as if it were new: its ops must not run twice.
-            if self._role != "worker" or head.seq != 1 or head.ack or head.sender in self._over:
-                if head.reset is None:
-                    self._control.append(build(head.sender, self.address, 0, reset="unknown_link"))
-                    self.wake()
-                return
-            link = self.link(head.sender)
+            if head.reset is None:
+                self._control.append(build(head.sender, self.address, 0, reset=UNKNOWN_LINK))
+                self.wake()
+            return
         try:
             self._events(head.sender, link.receive(head, body, self._loop.time()))
         except Exception as error:
@@ -356,8 +359,7 @@ class Peer:
         self.wake()
 
     def _reset(self, remote: str, code: str) -> None:
-        link = self._links.pop(remote, None)
-        if link is not None:
+        if self._drop(remote) is not None:
             self._control.append(build(remote, self.address, 0, reset=code))
             self._owner.ended(remote, LinkEnd("reset", code))
             self._watch()
@@ -373,9 +375,7 @@ class Peer:
             elif type(event) is StreamSent:
                 owner.sent(remote, event.number)
             elif type(event) is Ended:
-                self._links.pop(remote, None)
-                if event.end.reason != "reset":
-                    self._over.append(remote)
+                self._drop(remote)
                 owner.ended(remote, event.end)
                 self._watch()
 

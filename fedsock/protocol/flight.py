@@ -32,11 +32,16 @@ class Flight:
 
     __slots__ = ("_kept", "_patience", "_stalled_at", "acked", "bytes", "cursor", "numbered")
 
-    def __init__(self) -> None:
+    def __init__(self, base: int = 0) -> None:
+        """Begin with nothing in flight.
+
+        Args:
+            base: the number before the first.
+        """
         self._kept: dict[int, tuple[bytes, float | None, int]] = {}
-        self.acked = 0
-        self.numbered = 0
-        self.cursor = 1
+        self.acked = base
+        self.numbered = base
+        self.cursor = base + 1
         self.bytes = 0
         self._stalled_at = 0.0
         self._patience = STALL

@@ -36,6 +36,11 @@ CHUNK_BYTES = 512 * 1024
 JSON_BATCH_BYTES = 64 * 1024
 """A batch of messages is cut before it grows past this, so that no frame delays the next for long."""
 
+CONVERSATION = 1 << 32
+"""Numbers that the frames of one conversation have. A conversation that two lives of peers begin anew, after one of
+them gave the last one up, numbers its frames from the next multiple on: what is left of the old one under way can't be
+taken for a part of it."""
+
 _NAME = r"[a-z0-9][a-z0-9_.-]{0,62}"
 _ADDRESS = re.compile(rf"({_NAME})@([0-9a-f]{{4,32}})")
 _RESET_CODE = re.compile(r"[a-z][a-z_]{0,31}")
@@ -51,8 +56,9 @@ class Head(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     Attributes:
         to: the address the frame goes to.
         sender: the address it comes from (key ``from`` on the wire).
-        seq: the frame's number, 1 and up in each direction; None outside of the order (ack alone, reset).
-        ack: the highest number that the sender received in order; 0 for none.
+        seq: the frame's number, 1 and up in each direction (behind a multiple of ``CONVERSATION`` in a conversation
+            that was begun anew); None outside of the order (ack alone, reset).
+        ack: the highest number that the sender received in order; for none the number before the first.
         stream: the number of the stream that the body is a chunk of; None when the body is a batch.
         at: the chunk's offset in its stream, bytes.
         reset: why the link ends, a short word; None on all other frames.
@@ -65,6 +71,12 @@ class Head(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     stream: _Ordinal | None = None
     at: _Number | None = None
     reset: str | None = None
+
+    @property
+    def base(self) -> int:
+        """The number before the first one of this frame's conversation; without meaning for a reset."""
+        number = self.ack if self.seq is None else self.seq - 1
+        return number - number % CONVERSATION
 
 
 _KEYS = frozenset(

@@ -28,8 +28,13 @@ class Incoming:
 
     __slots__ = ("_bytes", "_gap", "_large", "ack_at", "received")
 
-    def __init__(self) -> None:
-        self.received = 0
+    def __init__(self, base: int = 0) -> None:
+        """Begin with nothing received.
+
+        Args:
+            base: the number before the first.
+        """
+        self.received = base
         self.ack_at: float | None = None
         # Whether the present gap has been answered.
         self._gap = False

@@ -26,7 +26,10 @@ from fedsock.protocol.incoming import Incoming
 from fedsock.protocol.liveness import Liveness
 from fedsock.protocol.outgoing import Queue, Streams
 
-__all__ = ["Batch", "Chunk", "Ended", "Event", "Link", "LinkEnd", "StreamSent"]
+__all__ = ["UNKNOWN_LINK", "Batch", "Chunk", "Ended", "Event", "Link", "LinkEnd", "StreamSent"]
+
+UNKNOWN_LINK = "unknown_link"
+"""The code of a reset that answers a frame of a conversation that its receiver doesn't have, or not any more."""
 
 
 class Link:
@@ -35,6 +38,7 @@ class Link:
     Attributes:
         local: the own address.
         remote: the peer's address.
+        base: the number before the first frame's, in both directions.
         ended: why the link ended; None while it lives.
     """
 
@@ -48,18 +52,20 @@ class Link:
         "_queue",
         "_streams",
         "_window",
+        "base",
         "ended",
         "local",
         "remote",
     )
 
-    def __init__(self, local: str, remote: str, *, now: float) -> None:
+    def __init__(self, local: str, remote: str, *, now: float, base: int = 0) -> None:
         """Begin with the socket down, and the peer taken as present.
 
         Args:
             local: the own address, ``name@epoch``.
             remote: the peer's address.
             now: seconds, on the clock of all later calls.
+            base: a multiple of ``CONVERSATION``, above those of earlier conversations with this peer.
 
         Raises:
             BadFrame: an address is not one.
@@ -68,11 +74,12 @@ class Link:
         split_address(remote)
         self.local = local
         self.remote = remote
+        self.base = base
         self.ended: LinkEnd | None = None
         self._queue = Queue()
         self._streams = Streams()
-        self._flight = Flight()
-        self._incoming = Incoming()
+        self._flight = Flight(base)
+        self._incoming = Incoming(base)
         self._window = Window()
         self._liveness = Liveness(now)
         self._held = False
@@ -182,7 +189,8 @@ class Link:
     def receive(self, head: Head, body: memoryview, now: float) -> list[Event]:
         """Take in a frame and return what it brought.
 
-        A frame of other addresses (another life of the peer), a duplicate, or one behind a gap brings none.
+        A frame of other addresses (another life of the peer) or of another conversation, a duplicate, or one
+        behind a gap brings none.
 
         Args:
             head: its head.
@@ -195,20 +203,25 @@ class Link:
         """
         if self.ended is not None or head.sender != self.remote or head.to != self.local:
             return []
-        if head.reset is not None:
-            return self._end(LinkEnd("reset", head.reset))
         flight, incoming = self._flight, self._incoming
+        if head.reset is not None:
+            if head.reset == UNKNOWN_LINK and incoming.received == flight.acked == self.base:
+                # No first frame is refused so: what was, are frames of the conversation before this one.
+                return []
+            return self._end(LinkEnd("reset", head.reset))
+        if head.base != self.base:
+            return []
         ack, seq = head.ack, head.seq
         if ack > flight.numbered:
             raise BadFrame(f"frame {ack} was acknowledged, but {flight.numbered} was the last one")
         if seq is not None and seq > incoming.received + FLIGHT_FRAMES:
             raise BadFrame(f"frame {seq} can't follow frame {incoming.received}")
-        if not self._liveness.present:
-            # It talks, so it is there. Should this be an old frame, the hub answers our ack: unreachable.
-            self.peer_present(now)
         events = self._take_ack(ack, now) if ack > flight.acked else []
         if seq is not None and incoming.take(seq, len(body), now):
             events.append(Batch(body) if head.stream is None else Chunk(head.stream, head.at or 0, body))
+        if not self._liveness.present:
+            # It talks, so it is there. Should this be an old frame, the hub answers our ack: unreachable.
+            self.peer_present(now)
         return events
 
     def _take_ack(self, ack: int, now: float) -> list[Event]:
@@ -294,7 +307,8 @@ class Link:
     def _resume(self, now: float) -> None:
         """Go back to the peer's last ack, and tell it ours, so that it doesn't write again what is here."""
         self._flight.go_back()
-        if self._incoming.received or self._flight.numbered:
+        # Not before the peer is known to have begun: it would take an ack of nothing for one of a link it forgot.
+        if self._incoming.received > self.base or self._flight.acked > self.base:
             self._incoming.ack_at = now
 
     def _set_open(self) -> None:
