@@ -7,17 +7,11 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from fedsock.errors import ConfigError
 from fedsock.hub.server import HubServer
-
-try:
-    import uvloop
-except ImportError:  # pragma: no cover  # the extra "fast" isn't installed
-    uvloop = None
-
-new_event_loop: Callable[[], asyncio.AbstractEventLoop] = (uvloop or asyncio).new_event_loop
+from fedsock.transport.process import calm_collector, new_event_loop
 
 _DESCRIPTION = """\
 Run a hub: workers and sessions dial it, and it carries their frames to each other. It keeps nothing, so it
@@ -105,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             tls_key=options.tls_key,
             origins=options.origin,
         )
+        calm_collector()
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(serve(server))
     except ConfigError as error:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from fedsock.errors import BadFrame, NameTaken, Superseded
-from fedsock.protocol.frames import is_binary, link_head, split
+from fedsock.protocol.frames import Frame, is_binary, link_head, split
 from fedsock.protocol.hubmessages import (
     Bye,
     Closing,
@@ -61,15 +61,15 @@ class Outbox:
     __slots__ = ("frames", "size")
 
     def __init__(self) -> None:
-        self.frames: deque[tuple[bytes, bool]] = deque()
+        self.frames: deque[tuple[Frame, bool]] = deque()
         self.size = 0
 
-    def put(self, frame: bytes, binary: bool = False) -> None:
+    def put(self, frame: Frame, binary: bool = False) -> None:
         """Queue a frame."""
         self.frames.append((frame, binary))
         self.size += len(frame)
 
-    def take(self) -> tuple[bytes, bool]:
+    def take(self) -> tuple[Frame, bool]:
         """Return the first frame and whether it is binary."""
         entry = self.frames.popleft()
         self.size -= len(entry[0])
@@ -253,7 +253,7 @@ class Router(Generic[M]):
 
     # Frames
 
-    def route(self, sender: M, frame: bytes) -> None:
+    def route(self, sender: M, frame: Frame) -> None:
         """Forward a peer's frame, or do what it says to the hub itself.
 
         Args:
@@ -285,7 +285,7 @@ class Router(Generic[M]):
             _check_text(frame)
         self._forward(sender, head["to"], frame, binary)
 
-    def _forward(self, sender: M, to: str, frame: bytes, binary: bool) -> None:
+    def _forward(self, sender: M, to: str, frame: Frame, binary: bool) -> None:
         target = self._by_address.get(to)
         if target is None:
             self._tell(sender, Unreachable(to))
@@ -375,7 +375,7 @@ class Router(Generic[M]):
         else:
             self._put(member, frame)
 
-    def _put(self, member: M, frame: bytes, binary: bool = False) -> None:
+    def _put(self, member: M, frame: Frame, binary: bool = False) -> None:
         outbox = member.outbox
         outbox.put(frame, binary)
         if len(outbox.frames) == 1:
@@ -387,7 +387,7 @@ def close_code(error: BadFrame) -> int:
     return POLICY if isinstance(error, ForeignSender) else BAD_DATA
 
 
-def _check_text(frame: bytes) -> None:
+def _check_text(frame: Frame) -> None:
     try:
         frame.decode()
     except UnicodeDecodeError:

@@ -7,11 +7,13 @@ import logging
 import secrets
 import ssl
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike
 
 from fedsock.errors import BadFrame, ConfigError, NameTaken, NotAuthorized
 from fedsock.hub.registry import SESSION_PREFIX, Registry, is_loopback
 from fedsock.hub.router import Member, Router, close_code
+from fedsock.protocol.frames import Frame
 from fedsock.protocol.hubmessages import VERSION, Hello, Reason, Refused, encode, from_peer, version_of
 from fedsock.transport.base import BAD_DATA, CLOSE_TIMEOUT, POLICY, Transport, TransportClosed
 from fedsock.transport.websocket import Listener, listen
@@ -66,12 +68,28 @@ class _Shell:
         self.farewell_seconds = CLOSE_TIMEOUT
 
     def wake(self, member: _Connected) -> None:
-        if member.waiter is not None and not member.waiter.done():
-            member.waiter.set_result(None)
-        if member.farewell is not None and member.deadline is None:
+        waiter = member.waiter
+        idle = waiter is not None and not waiter.done()
+        if member.farewell is None:
+            if idle and self._written(member):
+                return
+        elif member.deadline is None:
             # Its writer may be stuck in a send to a peer that never reads.
             loop = asyncio.get_running_loop()
             member.deadline = loop.call_later(self.farewell_seconds, member.transport.abort)
+        if idle and waiter is not None:
+            waiter.set_result(None)
+
+    def _written(self, member: _Connected) -> bool:
+        """Write the one frame of an idle member's outbox now, if there is room; its writer sees to all else."""
+        frame, binary = member.outbox.frames[0]
+        try:
+            written = member.transport.write(frame, binary=binary)
+        except TransportClosed:
+            return False
+        if written:
+            member.outbox.take()
+        return written
 
     def alive(self, member: _Connected) -> None:
         if member.life is not None and not member.life.done():
@@ -227,7 +245,7 @@ class HubServer:
         finally:
             self._strangers.discard(transport)
 
-    def _examine(self, frame: bytes, trusted: bool) -> Hello:
+    def _examine(self, frame: Frame, trusted: bool) -> Hello:
         """Return the hello in a first frame, if its sender may join by what it says."""
         version = version_of(frame)
         if version is not None and version != VERSION:
@@ -309,10 +327,8 @@ class HubServer:
             writer.result()
 
     async def _read(self, member: _Connected) -> None:
-        route, recv = self._router.route, member.transport.recv
         try:
-            while True:
-                route(member, await recv())
+            await member.transport.deliver(partial(self._router.route, member))
         except BadFrame as error:
             _log.info("refuse %s %s: %s", member.address, member.role, error.code)
             self._router.drop(member, close_code(error), Refused(error.code, str(error)[:TEXT_LENGTH]))

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal
 
@@ -22,10 +21,12 @@ from fedsock.errors import (
     ProtocolError,
     Superseded,
 )
+from fedsock.peer.alarm import Alarm
 from fedsock.peer.owner import Owner
 from fedsock.peer.past import Past
+from fedsock.peer.writer import Writer
 from fedsock.protocol import hubmessages as hub
-from fedsock.protocol.frames import Head, address, build, carries_chunk, link_head, split
+from fedsock.protocol.frames import Frame, Head, address, build, link_head, split
 from fedsock.protocol.link import UNKNOWN_LINK, Batch, Chunk, Ended, Link, LinkEnd, StreamSent
 from fedsock.transport.base import Transport, TransportClosed
 
@@ -78,13 +79,11 @@ class Peer:
         self._secret = secrets.token_hex(16)
         self._links: dict[str, Link] = {}
         self._past = Past()
-        self._control: deque[bytes] = deque()
-        self._wakeup = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._loop = asyncio.get_running_loop()
+        self._alarm = Alarm(self._loop, self._tick)
+        self._writer = Writer(self._loop, self._alarm)
 
     def link(self, remote: str) -> Link:
         """Return the link with an address; opens it when there is none."""
@@ -110,11 +109,12 @@ class Peer:
     def _drop(self, remote: str) -> Link | None:
         if (link := self._links.pop(remote, None)) is not None:
             self._past.over(link)
+            self._writer.forget(link)
         return link
 
-    def wake(self) -> None:
-        """Say that something was queued: it is written at the end of this tick of the loop."""
-        self._wakeup.set()
+    def flush(self, *links: Link) -> None:
+        """Write what was queued on links, now if the road to the hub has room."""
+        self._writer.flush(*links)
 
     async def start(self, timeout: float | None = 10.0) -> None:
         """Reach the hub and say hello; afterwards the peer comes back by itself whenever the socket breaks.
@@ -167,23 +167,18 @@ class Peer:
             if self.connected:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(timeout):
-                        await self._drained()
-                        self._control.append(hub.encode(hub.Bye()))
-                        await self._drained()
+                        self._writer.wake(self._links.values())
+                        await self._writer.drained()
+                        self._writer.control.append(hub.encode(hub.Bye()))
+                        await self._writer.drained()
         finally:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=timeout)
-            self._cancel_timer()
+            self._alarm.cancel()
             for remote in list(self._links):
                 link = self._links.pop(remote)
                 if link.ended is None:
                     self._owner.ended(remote, LinkEnd("closed", Closed.code))
-
-    async def _drained(self) -> None:
-        """Wait until the writer has written all that it may write now."""
-        self._idle.clear()
-        self.wake()
-        await self._idle.wait()
 
     # ---- the socket's life
 
@@ -221,7 +216,7 @@ class Peer:
             for remote in welcome.workers:
                 self._back(remote, "worker")
         self._watch()
-        self.wake()
+        self._writer.wake(self._links.values())
 
     async def _run(self, transport: Transport) -> None:
         """Serve sockets one after the other until closed or refused."""
@@ -265,7 +260,10 @@ class Peer:
 
     async def _serve(self, transport: Transport) -> None:
         """Read and write one socket until it breaks."""
-        tasks = {asyncio.create_task(self._read(transport)), asyncio.create_task(self._write(transport))}
+        tasks = {
+            asyncio.create_task(transport.deliver(self._take)),
+            asyncio.create_task(self._writer.serve(transport)),
+        }
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -280,61 +278,23 @@ class Peer:
             elif error is not None and not isinstance(error, (TransportClosed, OSError, ProtocolError)):
                 raise error
 
-    async def _read(self, transport: Transport) -> None:
-        while True:
-            head, body = split(await transport.recv())
-            if "to" in head:
-                self._frame(link_head(head), body)
-            else:
-                self._hub_says(hub.decode(head))
-
-    # ---- writing
-
-    async def _write(self, transport: Transport) -> None:
-        while True:
-            self._wakeup.clear()
-            while await self._write_round(transport):
-                pass
-            self._arm_timer()
-            if not self._wakeup.is_set():
-                if not self._control:
-                    self._idle.set()
-                await self._wakeup.wait()
-
-    async def _write_round(self, transport: Transport) -> bool:
-        """Write what there is for the hub, and one frame of each link; return whether there was anything."""
-        wrote = False
-        while self._control:
-            # Taken out only once it is written, so that a socket that breaks under it loses nothing.
-            await transport.send(self._control[0])
-            self._control.popleft()
-            wrote = True
-        for link in list(self._links.values()):
-            frame = link.next_frame(self._loop.time())
-            if frame is not None:
-                wrote = True
-                await transport.send(frame, binary=carries_chunk(frame))
-        return wrote
-
-    def _arm_timer(self) -> None:
-        self._cancel_timer()
-        due = [deadline for link in self._links.values() if (deadline := link.deadline) is not None]
-        if due:
-            self._timer = self._loop.call_at(min(due), self._tick)
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _tick(self) -> None:
+        """Let the links know what time it is."""
         now = self._loop.time()
         for remote, link in list(self._links.items()):
             if (due := link.deadline) is not None and due <= now:
                 self._events(remote, link.tick(now))
-        self.wake()
+                self._writer.flush(link)
+            self._alarm.by(link.deadline)
 
     # ---- reading
+
+    def _take(self, frame: Frame) -> None:
+        head, body = split(frame)
+        if "to" in head:
+            self._frame(link_head(head), body)
+        else:
+            self._hub_says(hub.decode(head))
 
     def _frame(self, head: Head, body: memoryview) -> None:
         if head.to != self.address:
@@ -346,8 +306,7 @@ class Peer:
             link = self._begin(head.sender, head.base)
         if link is None:
             if head.reset is None:
-                self._control.append(build(head.sender, self.address, 0, reset=UNKNOWN_LINK))
-                self.wake()
+                self._say(build(head.sender, self.address, 0, reset=UNKNOWN_LINK))
             return
         try:
             self._events(head.sender, link.receive(head, body, self._loop.time()))
@@ -356,14 +315,20 @@ class Peer:
             code = error.code if isinstance(error, ProtocolError) else "internal_error"
             log.warning("link with %s is reset: %s", head.sender, error, exc_info=code == "internal_error")
             self._reset(head.sender, code)
-        self.wake()
+        else:
+            if link.ended is None:
+                self._writer.flush(link)
 
     def _reset(self, remote: str, code: str) -> None:
         if self._drop(remote) is not None:
-            self._control.append(build(remote, self.address, 0, reset=code))
+            self._say(build(remote, self.address, 0, reset=code))
             self._owner.ended(remote, LinkEnd("reset", code))
             self._watch()
-            self.wake()
+
+    def _say(self, frame: bytes) -> None:
+        """Write a frame of the peer's own."""
+        self._writer.control.append(frame)
+        self._writer.wake()
 
     def _events(self, remote: str, events: Iterable[Batch | Chunk | StreamSent | Ended]) -> None:
         owner = self._owner
@@ -388,18 +353,19 @@ class Peer:
             if (link := self._links.get(message.peer)) is not None:
                 heard = {hub.Unreachable: link.peer_absent, hub.Hold: link.hold, hub.Go: link.go}
                 heard[type(message)](self._loop.time())
+                self._writer.wake([link])
         elif isinstance(message, hub.Probe):
-            self._control.append(hub.encode(hub.Pong(nonce=message.nonce)))
+            self._say(hub.encode(hub.Pong(nonce=message.nonce)))
         elif isinstance(message, hub.Refused):
             kind = BY_CODE.get(message.code, ConnectionFailed)
             raise kind(message.message)
-        self.wake()
 
     def _back(self, remote: str, role: str) -> None:
         if role == "worker":
             self.present.add(remote)
         if (link := self._links.get(remote)) is not None:
             link.peer_present(self._loop.time())
+            self._writer.wake([link])
         self._owner.joined(remote, role)
 
     def _away(self, remote: str, reason: str) -> None:
@@ -410,10 +376,10 @@ class Peer:
                 self._events(remote, link.lose("bye", now) or [])
             else:
                 link.peer_absent(now)
+                self._writer.wake([link])
         self._owner.left(remote, reason)
 
     def _watch(self) -> None:
         """Tell the hub whose presence a worker wants: the peers it has links with."""
         if self._role == "worker" and self.connected:
-            self._control.append(hub.encode(hub.Watch(peers=list(self._links))))
-            self.wake()
+            self._say(hub.encode(hub.Watch(peers=list(self._links))))

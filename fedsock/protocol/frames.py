@@ -41,6 +41,9 @@ CONVERSATION = 1 << 32
 them gave the last one up, numbers its frames from the next multiple on: what is left of the old one under way can't be
 taken for a part of it."""
 
+Frame = bytes | bytearray
+"""A frame that arrived; nobody writes into it."""
+
 _NAME = r"[a-z0-9][a-z0-9_.-]{0,62}"
 _ADDRESS = re.compile(rf"({_NAME})@([0-9a-f]{{4,32}})")
 _RESET_CODE = re.compile(r"[a-z][a-z_]{0,31}")
@@ -85,7 +88,7 @@ _KEYS = frozenset(
 """The four kinds of link frames, by the keys of their heads."""
 
 
-def split(frame: bytes) -> tuple[dict[str, Any], memoryview]:
+def split(frame: Frame) -> tuple[dict[str, Any], memoryview]:
     """Return a frame's head object and its body (a view, nothing is copied).
 
     Args:
@@ -142,7 +145,7 @@ def build(
     stream: int | None = None,
     at: int | None = None,
     reset: str | None = None,
-    body: bytes | bytearray | memoryview = b"",
+    body: Frame | memoryview = b"",
 ) -> bytes:
     """Return a link frame; the arguments are taken as valid (addresses come from ``address``).
 

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from fedsock.errors import BadFrame
-from fedsock.protocol.frames import HEAD_LIMIT, split
+from fedsock.protocol.frames import HEAD_LIMIT, Frame, split
 
 VERSION = "fedsock/1"
 """The protocol that both ends must speak."""
@@ -177,7 +177,7 @@ def encode(message: HubMessage) -> bytes:
     return _encoder.encode(message) + b"\n"
 
 
-def is_from_peer(frame: bytes) -> bool:
+def is_from_peer(frame: Frame) -> bool:
     """Return whether a peer's frame is for the hub itself: whether its head begins with the key "t".
 
     Args:
@@ -186,7 +186,7 @@ def is_from_peer(frame: bytes) -> bool:
     return frame.startswith(b'{"t":')
 
 
-def from_peer(frame: bytes) -> FromPeer:
+def from_peer(frame: Frame) -> FromPeer:
     """Return the message in a frame that a peer sent its hub.
 
     Args:
@@ -221,7 +221,7 @@ def decode(head: dict[str, Any]) -> FromHub:
     return message
 
 
-def version_of(frame: bytes) -> str | None:
+def version_of(frame: Frame) -> str | None:
     """Return the version that a hello names, also where the rest of it is of another version's form.
 
     Args:

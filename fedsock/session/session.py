@@ -14,7 +14,7 @@ import numpy as np
 from fedsock.errors import Closed, FedsockError, PointerReleased, WorkerLost, WorkerTimeout, WrongLoop
 from fedsock.peer.peer import Peer
 from fedsock.protocol import messages, values
-from fedsock.protocol.link import LinkEnd
+from fedsock.protocol.link import Link, LinkEnd
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.inbox import Inbox
 from fedsock.session.losses import loss_of
@@ -215,10 +215,10 @@ class Session:
         """Return what takes the messages of a station."""
         return self._inboxes[station]
 
-    def wake(self) -> None:
-        """Something was queued."""
+    def flush(self, link: Link) -> None:
+        """Write what was queued on a link."""
         if self._peer is not None:
-            self._peer.wake()
+            self._peer.flush(link)
 
     def pointer_at(self, place: values.RemoteRecord) -> Pointer:
         """Return the pointer to what a worker's record of a pointer means.

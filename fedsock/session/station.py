@@ -325,7 +325,7 @@ class Station:
                 self.release()  # travels with what is to be written anyway, behind it
             elif self._timer is None:
                 self._timer = self.loop.call_later(RELEASE_SECONDS, self.release)
-        self.session.wake()
+        self.session.flush(self.link)
 
     def _settle_dead(self) -> None:
         dead, link, table = self.dead, self.link, self.table
@@ -352,7 +352,7 @@ class Station:
         self._releases = []
         for start in range(0, len(entries), RELEASES_A_MESSAGE):
             self.link.send(orjson.dumps({"t": "release", "ids": entries[start : start + RELEASES_A_MESSAGE]}))
-        self.session.wake()
+        self.session.flush(self.link)
 
     # --- the end --------------------------------------------------------------------------------------------
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NoReturn
+
+from fedsock.protocol.frames import Frame
 
 NORMAL = 1000
 """Close code: done. This and the codes below: RFC 6455, section 7.4.1."""
@@ -44,12 +48,16 @@ class TransportClosed(Exception):
 
 
 class Transport(ABC):
-    """One end of a two-way road for frames. One task reads and one task writes at a time."""
+    """One end of a two-way road for frames. One task reads and one task writes at a time.
+
+    ``write`` and ``deliver`` are what is fast: no task is woken for a frame, neither here nor there. ``send`` waits
+    when ``write`` has no room, and ``recv`` is for the first words of a conversation.
+    """
 
     __slots__ = ()
 
     @abstractmethod
-    async def send(self, frame: bytes, *, binary: bool = False) -> None:
+    async def send(self, frame: Frame, *, binary: bool = False) -> None:
         """Hand a frame to the road; waits while the other end is slow and the road's buffer is full.
 
         Cancelling: the frame may or may not have been sent.
@@ -63,7 +71,35 @@ class Transport(ABC):
         """
 
     @abstractmethod
-    async def recv(self) -> bytes:
+    def write(self, frame: Frame, *, binary: bool = False) -> bool:
+        """Hand a frame to the road if it has room now; return False when ``send`` would wait: nothing was written.
+
+        Never calls, before it returns, what the other end's ``deliver`` was given.
+
+        Args:
+            frame: a head, a newline and a body.
+            binary: whether the body is raw bytes instead of JSON.
+
+        Raises:
+            TransportClosed: as ``send``.
+        """
+
+    @abstractmethod
+    async def deliver(self, take: Callable[[Frame], None]) -> NoReturn:
+        """Have each frame taken as it comes, those first that came before.
+
+        Cancelling ends the delivery; frames that come later wait for ``recv``.
+
+        Args:
+            take: called with each frame, on the loop; quick.
+
+        Raises:
+            TransportClosed: all that was received has been taken, and nothing will come any more.
+            Exception: what ``take`` raised; it isn't called again.
+        """
+
+    @abstractmethod
+    async def recv(self) -> Frame:
         """Return the next frame; doesn't suspend when one is there already.
 
         Cancelling loses no frame.

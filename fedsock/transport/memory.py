@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections.abc import Callable
+from typing import NoReturn
 
-from fedsock.protocol.frames import FRAME_LIMIT
+from fedsock.protocol.frames import FRAME_LIMIT, Frame
 from fedsock.transport.base import BROKEN, NORMAL, TOO_BIG, Transport, TransportClosed
+from fedsock.transport.delivery import Delivery
 
 
-def _wake(waiter: asyncio.Future[None] | None) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
-
-
-class _Pipe:
+class _Pipe(Delivery):
     """One direction: frames sent and not yet received."""
 
-    __slots__ = ("closed", "frames", "limit", "reader", "size", "writer")
+    __slots__ = ("limit", "size", "writer")
 
     def __init__(self, limit: int) -> None:
-        self.frames: deque[bytes] = deque()
+        super().__init__()
         self.size = 0
         self.limit = limit
-        self.reader: asyncio.Future[None] | None = None
         self.writer: asyncio.Future[None] | None = None
-        self.closed: tuple[int, str] | None = None
+
+    @property
+    def full(self) -> bool:
+        return self.size >= self.limit
+
+    def taken(self, frame: Frame) -> None:
+        self.size -= len(frame)
+        if self.writer is not None and not self.writer.done() and not self.full:
+            self.writer.set_result(None)
 
     def end(self, code: int, reason: str) -> None:
-        if self.closed is None:
-            self.closed = (code, reason)
-            _wake(self.reader)
-            _wake(self.writer)
+        super().end(code, reason)
+        if self.writer is not None and not self.writer.done():
+            self.writer.set_result(None)
 
 
 class MemoryTransport(Transport):
@@ -43,40 +46,38 @@ class MemoryTransport(Transport):
         self._incoming = incoming
         self._outgoing = outgoing
 
-    async def send(self, frame: bytes, *, binary: bool = False) -> None:
+    async def send(self, frame: Frame, *, binary: bool = False) -> None:
         """Append the frame to the other end's queue; see Transport.send."""
         pipe = self._outgoing
-        while pipe.closed is None and pipe.size >= pipe.limit:
+        while pipe.closed is None and pipe.full:
             pipe.writer = asyncio.get_running_loop().create_future()
             try:
                 await pipe.writer
             finally:
                 pipe.writer = None
+        self.write(frame, binary=binary)
+
+    def write(self, frame: Frame, *, binary: bool = False) -> bool:
+        """Append the frame to the other end's queue if there is room; see Transport.write."""
+        pipe = self._outgoing
         if pipe.closed is not None:
             raise TransportClosed(*pipe.closed)
+        if pipe.full:
+            return False
         if len(frame) > FRAME_LIMIT:
             self._end(TOO_BIG, f"a frame of {len(frame)} bytes is above the limit of {FRAME_LIMIT}")
-            return
-        pipe.frames.append(frame)
+            return True
         pipe.size += len(frame)
-        _wake(pipe.reader)
+        pipe.put(frame)
+        return True
 
-    async def recv(self) -> bytes:
+    async def deliver(self, take: Callable[[Frame], None]) -> NoReturn:
+        """Have each frame taken in a later turn of the loop; see Transport.deliver."""
+        await self._incoming.deliver(take)
+
+    async def recv(self) -> Frame:
         """Take the next frame; see Transport.recv."""
-        pipe = self._incoming
-        while not pipe.frames:
-            if pipe.closed is not None:
-                raise TransportClosed(*pipe.closed)
-            pipe.reader = asyncio.get_running_loop().create_future()
-            try:
-                await pipe.reader
-            finally:
-                pipe.reader = None
-        frame = pipe.frames.popleft()
-        pipe.size -= len(frame)
-        if pipe.writer is not None and pipe.size < pipe.limit:
-            _wake(pipe.writer)
-        return frame
+        return await self._incoming.recv()
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Close both ends; see Transport.close."""

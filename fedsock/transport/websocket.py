@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ssl import SSLCertVerificationError, SSLContext, SSLError
-from typing import Any
+from typing import Any, NoReturn, cast
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -20,12 +20,15 @@ from websockets.exceptions import (
     InvalidURI,
     WebSocketException,
 )
-from websockets.protocol import State
+from websockets.frames import DATA_OPCODES
+from websockets.frames import Frame as Piece
+from websockets.protocol import Event, State
 from websockets.typing import Origin, Subprotocol
 
 from fedsock.errors import ConfigError, ConnectionFailed, HubTimeout, NotAuthorized
-from fedsock.protocol.frames import FRAME_LIMIT
+from fedsock.protocol.frames import FRAME_LIMIT, Frame
 from fedsock.transport.base import BROKEN, CLOSE_TIMEOUT, GOING_AWAY, NORMAL, Transport, TransportClosed
+from fedsock.transport.delivery import Delivery
 
 SUBPROTOCOL = Subprotocol("fedsock.1")
 """What both ends must name in the opening handshake; anything else is not fedsock."""
@@ -41,13 +44,13 @@ WRITE_LIMIT = 256 * 1024
 1 or 4 MiB; a small buffer lets what is urgent wait behind one chunk at most."""
 
 RECEIVE_QUEUE = 16
-"""Frames read ahead of ``recv`` before reading from the socket pauses: at most 16 times FRAME_LIMIT bytes."""
+"""Frames read ahead of ``recv`` before reading from the socket pauses: at most 16 times FRAME_LIMIT bytes, and what
+one read of the socket brings."""
 
 _OPTIONS: dict[str, Any] = {
     # Deflate costs 32 KiB a connection and time, and opens the door to decompression bombs.
     "compression": None,
     "max_size": FRAME_LIMIT,
-    "max_queue": RECEIVE_QUEUE,
     "write_limit": WRITE_LIMIT,
     "ping_interval": PING_SECONDS,
     "ping_timeout": PING_SECONDS,
@@ -64,27 +67,109 @@ _library_log = logging.getLogger(f"{__name__}.library")
 _library_log.setLevel(logging.CRITICAL)
 
 
+class _Incoming(Delivery):
+    """What a connection received; stops reading the socket while too much waits."""
+
+    __slots__ = ("_paused", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport = transport
+        self._paused = False
+
+    def put(self, frame: Frame) -> None:
+        super().put(frame)
+        if len(self.frames) >= RECEIVE_QUEUE and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def taken(self, frame: Frame) -> None:
+        if self._paused and len(self.frames) < RECEIVE_QUEUE:
+            self._paused = False
+            self._transport.resume_reading()
+
+
+class _Taking(Connection):
+    """A connection that hands on each message as the socket brings it, where the library's wakes a task for it.
+
+    Made by the library's own ``create_connection``, which is there for such cases; what it speaks on the wire, its
+    handshakes, pings and limits stay the library's.
+    """
+
+    incoming: _Incoming
+    _parts: bytearray | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.incoming = _Incoming(self.transport)
+
+    def process_event(self, event: Event) -> None:
+        if event.__class__ is not Piece or event.opcode not in DATA_OPCODES:
+            super().process_event(event)
+        elif self._parts is None and event.fin:
+            self.incoming.give(cast(Frame, event.data))  # only what is sent may be a memoryview
+        else:
+            # In several pieces, as other programs than ours may send it; the library bounds their sum.
+            self._parts = bytearray() if self._parts is None else self._parts
+            self._parts += event.data
+            if event.fin:
+                whole, self._parts = self._parts, None
+                self.incoming.give(whole)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        closed = _closed(self.close_exc)
+        self.incoming.end(closed.code, closed.reason)
+
+
+class _Dialled(_Taking, ClientConnection):
+    """The end that dialled."""
+
+
 class WebSocketTransport(Transport):
     """One end of a WebSocket; made by ``dial`` and ``listen``."""
 
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: _Taking) -> None:
         self._connection = connection
 
-    async def send(self, frame: bytes, *, binary: bool = False) -> None:
+    async def send(self, frame: Frame, *, binary: bool = False) -> None:
         """Write the frame as one Text or Binary message; see Transport.send."""
-        try:
-            await self._connection.send(frame, text=not binary)
-        except ConnectionClosed as closed:
-            raise _closed(closed) from None
+        while not self.write(frame, binary=binary):
+            try:
+                await self._connection.drain()
+            except OSError as error:
+                raise TransportClosed(BROKEN, "the connection was lost") from error
 
-    async def recv(self) -> bytes:
-        """Return the next message's bytes; see Transport.recv."""
+    def write(self, frame: Frame, *, binary: bool = False) -> bool:
+        """Write the frame as one Text or Binary message if the buffer has room; see Transport.write."""
+        connection = self._connection
+        protocol = connection.protocol
+        if protocol.state is not State.OPEN:
+            farewell = protocol.close_rcvd or protocol.close_sent
+            if farewell is None:
+                raise TransportClosed(BROKEN, "the connection was lost")
+            raise TransportClosed(int(farewell.code), farewell.reason)
+        if connection.paused:
+            return False
+        if binary:
+            protocol.send_binary(frame)
+        else:
+            protocol.send_text(frame)
         try:
-            return await self._connection.recv(decode=False)
-        except ConnectionClosed as closed:
-            raise _closed(closed) from None
+            connection.send_data()
+        except (OSError, RuntimeError) as error:  # a socket that broke, which the loop hasn't told yet
+            raise TransportClosed(BROKEN, "the connection was lost") from error
+        return True
+
+    async def deliver(self, take: Callable[[Frame], None]) -> NoReturn:
+        """Have each message taken in the turn of the loop that reads it; see Transport.deliver."""
+        await self._connection.incoming.deliver(take)
+
+    async def recv(self) -> Frame:
+        """Return the next message's bytes; see Transport.recv."""
+        return await self._connection.incoming.recv()
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Exchange close frames, or cut the socket after CLOSE_TIMEOUT; see Transport.close."""
@@ -134,7 +219,15 @@ async def dial(url: str, *, timeout: float, ssl: SSLContext | None = None) -> Tr
         # A proxy for the outside world can't reach this machine's own loopback.
         options["proxy"] = None
     with _explained(place, timeout):
-        connection = await connect(url, open_timeout=timeout, logger=_library_log, user_agent_header=None, **options)
+        connection = await connect(
+            url,
+            open_timeout=timeout,
+            logger=_library_log,
+            user_agent_header=None,
+            create_connection=_Dialled,
+            **options,
+        )
+    assert isinstance(connection, _Dialled)  # noqa: S101  # only to tell the type checker
     if connection.subprotocol != SUBPROTOCOL:
         await _drop(connection)
         raise ConnectionFailed(
@@ -158,7 +251,7 @@ def _check_url(url: str, ssl: SSLContext | None) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
 
 
-async def _drop(connection: ClientConnection) -> None:
+async def _drop(connection: _Dialled) -> None:
     await WebSocketTransport(connection).close(NORMAL, "not a fedsock hub")
 
 
@@ -208,7 +301,7 @@ class Listener:
 
     __slots__ = ("_connections", "_server", "port")
 
-    def __init__(self, server: Server, connections: set[ServerConnection], port: int) -> None:
+    def __init__(self, server: Server, connections: set[_Accepted], port: int) -> None:
         self._server = server
         self._connections = connections
         self.port = port
@@ -231,7 +324,7 @@ class Listener:
                 connection.transport.abort()
         await self._server.wait_closed()
 
-    async def _close(self, connection: ServerConnection) -> None:
+    async def _close(self, connection: _Accepted) -> None:
         if connection.state is State.OPEN:
             await WebSocketTransport(connection).close(GOING_AWAY)
         else:
@@ -239,10 +332,14 @@ class Listener:
             connection.transport.abort()
 
 
-def _connection_class(open_connections: set[ServerConnection]) -> type[ServerConnection]:
+class _Accepted(_Taking, ServerConnection):
+    """The end that listened."""
+
+
+def _connection_class(open_connections: set[_Accepted]) -> type[_Accepted]:
     """Return a class of connections that keeps a set of them, those in their handshake among them."""
 
-    class TrackedConnection(ServerConnection):
+    class TrackedConnection(_Accepted):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             open_connections.add(self)
             super().connection_made(transport)
@@ -278,9 +375,10 @@ async def listen(
     """
 
     async def handle(connection: ServerConnection) -> None:
+        assert isinstance(connection, _Accepted)  # noqa: S101  # only to tell the type checker
         await handler(WebSocketTransport(connection))
 
-    open_connections: set[ServerConnection] = set()
+    open_connections: set[_Accepted] = set()
     allowed: list[Origin | None] = [None, *(Origin(origin) for origin in origins)]
     try:
         server = await serve(

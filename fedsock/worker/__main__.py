@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from fedsock.errors import ConnectionFailed, FedsockError
 from fedsock.peer.peer import Peer
 from fedsock.transport.base import Transport
+from fedsock.transport.process import calm_collector, new_event_loop
 from fedsock.transport.websocket import dial
 from fedsock.worker.config import WorkerConfig, from_options, read_token
 from fedsock.worker.datasets import Dataset, load_datasets
@@ -134,11 +135,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         datasets = load_datasets(config, READERS)
         token = read_token(config)
+        loop = new_event_loop()
     except FedsockError as error:
         print(f"fedsock.worker: {error}", file=sys.stderr)
         return 2
+    calm_collector()
     try:
-        return asyncio.run(serve(config, datasets, token))
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            return runner.run(serve(config, datasets, token))
     except ConnectionFailed as error:
         print(f"fedsock.worker: {error}", file=sys.stderr)
         return 1

@@ -33,14 +33,23 @@ def read_arguments(job: Job, find: Callable[[int | str], Entry | None]) -> int |
         job.inputs.append(entry)
         return entry
 
+    args, inputs = job.args, job.inputs
     for tree in job.op.args:
         kind = type(tree)
-        if kind is dict or kind is list:
+        if kind is not dict and kind is not list:
+            args.append(tree)
+        elif len(tree) == 1 and kind is dict and type(ref := tree.get("$")) is int:
+            # What nearly all arguments are, without the walk through a tree.
+            entry = find(ref)
+            if entry is None:
+                missing.append(ref)
+            else:
+                inputs.append(entry)
+                args.append(entry)
+        else:
             value = from_json(tree, reference)
             job.nested = job.nested or type(value) is not Entry
-            job.args.append(value)
-        else:
-            job.args.append(tree)
+            args.append(value)
     if job.op.kw:
         job.kwargs = {name: from_json(tree, reference) for name, tree in job.op.kw.items()}
         job.nested = True

@@ -1,14 +1,14 @@
 """The engine: a worker's whole behaviour as plain synchronous Python. Messages in, instructions out.
 
-It knows no socket, loop, thread or process. ``receive`` and ``chunk`` take what came over a link and yield Compute
+It knows no socket, loop, thread or process. ``receive`` and ``chunk`` take what came over a link and give Compute
 instructions as ops become ready; whoever runs the engine performs each, at once or in a thread, and feeds the
-outcome to ``computed``, which may yield further ones. ``replies`` gives what is to be sent.
+outcome to ``computed``, which may give further ones. ``replies`` gives what is to be sent.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fedsock.errors import BadMessage, IdReused, QuotaExceeded, WorkerLost
@@ -66,7 +66,7 @@ class Engine:
         self._exports = Exports(name, policy or Policy(), self._replies)
         self._runner = Runner(name, table, self._replies, self._exports)
         self._started = time.time()
-        self._handlers: dict[type[Any], Callable[[SessionStore, Any], Iterable[Compute] | None]] = {
+        self._handlers: dict[type[Any], Callable[[SessionStore, Any], None]] = {
             m.Op: self._op,
             m.Put: self._put,
             m.Get: self._errand,
@@ -91,24 +91,24 @@ class Engine:
             IdReused: an id that is not above all before it on this link.
         """
         store = None
+        take = self._runner.take
         # An op and its Cancel may come in one batch: the op isn't run.
         self._cancelled = {id for message in batch if type(message) is m.Cancel for id in message.ids}
         for message in batch:
             kind = type(message)
             if kind is m.Deliver:
-                yield from self._deliver(peer, message)  # type: ignore[arg-type]
-                continue
-            if kind is m.Stop:
+                self._deliver(peer, message)  # type: ignore[arg-type]
+            elif kind is m.Stop:
                 self._replies.add(Stopped(peer, message.stream))  # type: ignore[union-attr]
-                continue
-            if store is None:
-                store = self._sessions.get(peer) or self._new_session(peer)
-            ready = self._handlers[kind](store, message)
-            if ready is not None:
-                yield from ready
+            else:
+                if store is None:
+                    store = self._sessions.get(peer) or self._new_session(peer)
+                self._handlers[kind](store, message)
+            # Before the next message: what a chain of ops needs is there then, and none of them is parked.
+            yield from take()
 
-    def chunk(self, peer: str, stream: int, at: int, data: memoryview) -> Iterator[Compute]:
-        """Take a chunk of a stream; one that nobody waits for any more is dropped.
+    def chunk(self, peer: str, stream: int, at: int, data: memoryview) -> Sequence[Compute]:
+        """Take a chunk of a stream, one that nobody waits for any more is dropped; returns what became ready.
 
         Args:
             peer: the sender's address.
@@ -121,33 +121,35 @@ class Engine:
         """
         filling = self._filling.get((peer, stream))
         if filling is None:
-            return
+            return ()
         filling.incoming.write(at, data)
         if filling.incoming.complete:
             del self._filling[peer, stream]
             entry = filling.entry
             entry.missing -= 1
             if not entry.missing:
-                yield from self._arrived(self._sessions[filling.session], entry)
+                self._arrived(self._sessions[filling.session], entry)
+        return self._runner.take()
 
-    def computed(self, compute: Compute, result: Any, error: Exception | None) -> Iterator[Compute]:
-        """Take the outcome of a Compute; yields what became ready by it.
+    def computed(self, compute: Compute, result: Any, error: Exception | None) -> Sequence[Compute]:
+        """Take the outcome of a Compute; returns what became ready by it.
 
         Args:
             compute: the instruction.
             result: what its function returned.
             error: what it raised, or None.
         """
-        yield from self._runner.computed(compute, result, error)
+        self._runner.computed(compute, result, error)
+        return self._runner.take()
 
     def replies(self) -> list[Instruction]:
         """Return what is to be sent since the last call, in order."""
         return self._replies.take()
 
-    def forget(self, peer: str) -> Iterator[Compute]:
+    def forget(self, peer: str) -> Sequence[Compute]:
         """Drop all that belongs to a session, or is on its way from a peer, whose link is over.
 
-        What was on its way to other sessions fails there; yields nothing but what follows from it.
+        What was on its way to other sessions fails there; returns what became ready by it.
 
         Args:
             peer: its address.
@@ -166,7 +168,8 @@ class Engine:
                 if filling.entry.state is PENDING:
                     text = f"{peer} was lost while it sent the value"
                     owner = self._sessions[filling.session]
-                    yield from self._runner.fail_entry(owner, filling.entry, WorkerLost.code, text)
+                    self._runner.fail_entry(owner, filling.entry, WorkerLost.code, text)
+        return self._runner.take()
 
     @property
     def sessions(self) -> int:
@@ -187,18 +190,18 @@ class Engine:
             raise IdReused(f"id {id} is not above {store.last_id}, the highest so far")
         store.last_id = id + n - 1
 
-    def _op(self, store: SessionStore, op: m.Op) -> Iterable[Compute] | None:
+    def _op(self, store: SessionStore, op: m.Op) -> None:
         self._use(store, op.id, op.n)
         cancelled = bool(self._cancelled) and not self._cancelled.isdisjoint(range(op.id, op.id + op.n))
-        return self._runner.submit(store, op, lambda ref: self._find(store, ref), cancelled)
+        self._runner.submit(store, op, lambda ref: self._find(store, ref), cancelled)
 
-    def _put(self, store: SessionStore, put: m.Put) -> Iterable[Compute] | None:
+    def _put(self, store: SessionStore, put: m.Put) -> None:
         self._use(store, put.id)
         entry = store.add(put.id)
         entry.tags, entry.description = tuple(put.tags), put.description
-        return self._take_value(store, entry, put.value, store.address)
+        self._take_value(store, entry, put.value, store.address)
 
-    def _take_value(self, store: SessionStore, entry: Entry, tree: Any, peer: str) -> Iterable[Compute] | None:
+    def _take_value(self, store: SessionStore, entry: Entry, tree: Any, peer: str) -> None:
         """Read a value into its entry; the streams that carry its arrays come from ``peer``."""
         announced: list[int] = []
 
@@ -223,14 +226,16 @@ class Engine:
             entry.value, entry.missing = None, 0
             store.charge(entry, 0)
             text = str(error) if isinstance(error, QuotaExceeded) else "the worker has no memory for it"
-            return self._runner.fail_entry(store, entry, QuotaExceeded.code, f"{self.name}: {text}")
-        return None if entry.missing else self._arrived(store, entry)
+            self._runner.fail_entry(store, entry, QuotaExceeded.code, f"{self.name}: {text}")
+        else:
+            if not entry.missing:
+                self._arrived(store, entry)
 
-    def _arrived(self, store: SessionStore, entry: Entry) -> Iterable[Compute]:
+    def _arrived(self, store: SessionStore, entry: Entry) -> None:
         entry.state = READY
         if entry.listed:
-            self._replies.done(store.address, int(entry.id), entry)
-        return self._runner.released(store, entry)
+            self._replies.done(store.address, entry)
+        self._runner.released(store, entry)
 
     def _errand(self, store: SessionStore, request: m.Get | m.Transfer) -> None:
         self._use(store, request.id)
@@ -269,31 +274,29 @@ class Engine:
                 del self._filling[key]
                 self._replies.send(key[0], m.Stop(key[1]))
 
-    def _cancel(self, store: SessionStore, cancel: m.Cancel) -> Iterator[Compute]:
+    def _cancel(self, store: SessionStore, cancel: m.Cancel) -> None:
         for id in cancel.ids:
             entry = store.entries.get(id)
             if entry is not None and entry.state is PENDING:
-                yield from self._runner.cancel(store, entry)
+                self._runner.cancel(store, entry)
 
     # ---- from worker to worker
 
-    def _expect(self, store: SessionStore, expect: m.Expect) -> Iterable[Compute] | None:
+    def _expect(self, store: SessionStore, expect: m.Expect) -> None:
         self._use(store, expect.id)
         store.add(expect.id)
         store.expected[expect.id] = expect.sender
-        return None
 
-    def _deliver(self, peer: str, deliver: m.Deliver) -> Iterable[Compute]:
+    def _deliver(self, peer: str, deliver: m.Deliver) -> None:
         store = self._sessions.get(deliver.session)
         if store is None or store.expected.get(deliver.id) != peer:
-            return ()  # Nobody expects it (any more): its streams have no takers and are dropped.
+            return  # Nobody expects it (any more): its streams have no takers and are dropped.
         del store.expected[deliver.id]
-        return self._take_value(store, store.entries[deliver.id], deliver.value, peer) or ()
+        self._take_value(store, store.entries[deliver.id], deliver.value, peer)
 
-    def _fail(self, store: SessionStore, fail: m.Fail) -> Iterable[Compute] | None:
-        if store.expected.pop(fail.id, None) is None:
-            return None
-        return self._runner.fail_entry(store, store.entries[fail.id], fail.code, fail.message)
+    def _fail(self, store: SessionStore, fail: m.Fail) -> None:
+        if store.expected.pop(fail.id, None) is not None:
+            self._runner.fail_entry(store, store.entries[fail.id], fail.code, fail.message)
 
     # ---- questions
 

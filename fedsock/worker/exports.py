@@ -52,7 +52,7 @@ class Exports:
             entry.shared = True
             parcel = m.Deliver(session=store.address, id=request.as_id, value=None)
             self._replies.add(SendValue(request.to, entry.value, parcel))
-            self._replies.done(store.address, request.id, entry)
+            self._replies.done(store.address, entry, request.id)
         store.settle(entry)
 
     def _refusal(self, entry: Entry, request: m.Get | m.Transfer) -> m.Error | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -30,23 +31,28 @@ class Job:
         writing: it may be writing into its first input, so it can't be given up any more.
     """
 
-    __slots__ = (
-        "args", "inputs", "kwargs", "missing", "nested", "op", "over", "results", "row", "store", "withheld", "writing",
-    )  # fmt: skip
+    kwargs: Mapping[str, Any] = MappingProxyType({})
+    nested = False
+    missing = 0
+    over = False
+    withheld = False
+    writing = False
 
-    def __init__(self, store: SessionStore, op: Op, row: Row | None, results: list[Entry]) -> None:
+    def __init__(
+        self,
+        store: SessionStore,
+        op: Op,
+        row: Row | None,
+        results: list[Entry],
+        args: list[Any] | None = None,
+        inputs: list[Entry] | None = None,
+    ) -> None:
         self.store = store
         self.op = op
         self.row = row
         self.results = results
-        self.args: list[Any] = []
-        self.kwargs: dict[str, Any] = {}
-        self.inputs: list[Entry] = []
-        self.nested = False
-        self.missing = 0
-        self.over = False
-        self.withheld = False
-        self.writing = False
+        self.args: list[Any] = [] if args is None else args
+        self.inputs: list[Entry] = [] if inputs is None else inputs
 
 
 class Errand:

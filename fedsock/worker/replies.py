@@ -27,14 +27,15 @@ class Replies:
         self._kind = ""
         self._withheld = False
 
-    def done(self, peer: str, id: int, entry: Entry) -> None:
-        """Say that an id is there.
+    def done(self, peer: str, entry: Entry, request: int | None = None) -> None:
+        """Say that a value is there.
 
         Args:
             peer: the session's address.
-            id: the id; of an entry or of a request.
             entry: what is told of it.
+            request: the id of the request that this answers; None: the entry's own.
         """
+        id = int(entry.id) if request is None else request
         value = entry.value
         if entry.withheld:
             dtype, shape, kind = None, None, "array"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from fedsock.errors import (
@@ -15,6 +17,7 @@ from fedsock.errors import (
     op_error_class,
 )
 from fedsock.ops import Row, check, depends_on_values, flatten, seconds
+from fedsock.ops.schema import INT_MAX, INT_MIN, PLAIN_TYPES
 from fedsock.policy.facts import OPEN, combine
 from fedsock.protocol.messages import Error, Failure, Op
 from fedsock.worker.arguments import held_value, private_places, read_arguments, resolve, shown, stand_in
@@ -22,6 +25,9 @@ from fedsock.worker.exports import Exports, failed_because
 from fedsock.worker.jobs import Compute, Errand, Job
 from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, PENDING, READY, Entry, SessionStore, size_of
+
+NO_KWARGS: Mapping[str, Any] = MappingProxyType({})
+"""Of all ops without arguments by name."""
 
 MESSAGE_CHARS = 500
 """Of what numpy says of a failure, at most this much is passed on."""
@@ -45,12 +51,22 @@ class Runner:
         self._table = table
         self._replies = replies
         self._exports = exports
+        self._ready: list[Compute] = []
+        # Jobs whose inputs are all there, or failed: a queue, for a failure may bring down a chain of any length.
+        self._startable: deque[Job] = deque()
         self.ops_run = 0
+
+    def take(self) -> Sequence[Compute]:
+        """Return what can be computed now; each is returned once."""
+        if not self._ready:
+            return ()
+        ready, self._ready = self._ready, []
+        return ready
 
     def submit(
         self, store: SessionStore, op: Op, find: Callable[[int | str], Entry | None], cancelled: bool = False
-    ) -> Iterator[Compute]:
-        """Take an op; yields its Compute if it can start now.
+    ) -> None:
+        """Take an op, to be computed as soon as its inputs are there.
 
         Args:
             store: whose op it is.
@@ -61,89 +77,146 @@ class Runner:
         Raises:
             BadMessage: an argument that stands for nothing.
         """
-        job = Job(store, op, self._table.get(op.fn), [])
+        row = self._table.get(op.fn)
+        if not cancelled and row is not None and self._submit_plain(store, op, row):
+            return
+        job = Job(store, op, row, [])
         unknown = read_arguments(job, find)
-        job.results = [store.add(id) for id in range(op.id, op.id + op.n)]
-        for entry in job.results:
+        for id in range(op.id, op.id + op.n):
+            entry = store.add(id)
             entry.maker = job
+            job.results.append(entry)
+        missing = 0
         for entry in job.inputs:
             entry.holds += 1
-        try:
-            if cancelled:
-                raise OpCancelled(f"{op.id} was cancelled")
-            store.check_objects(0)
-            if job.row is None:
-                raise UnknownOp(f"{self._name} has no op {op.fn!r}; python -m fedsock.ops lists those there are")
-            if unknown is not None:
-                raise UnknownObject(f"{self._name} holds no object {unknown!r} of this session")
-        except FedsockError as error:
-            yield from self._fail(job, error)
-            return
-        for entry in job.inputs:
-            if entry.state is PENDING:
-                job.missing += 1
-                entry.waiting = entry.waiting or []
-                entry.waiting.append(job)
-        if not job.missing:
-            yield from self._start(job)
+            missing += entry.state is PENDING
+        if cancelled or row is None or unknown is not None or store.objects > store.quota_objects:
+            self._fail(job, self._unsubmittable(job, cancelled, unknown))
+            self._start_all()
+        elif missing:
+            job.missing = missing
+            for entry in job.inputs:
+                if entry.state is PENDING:
+                    entry.waiting = entry.waiting or []
+                    entry.waiting.append(job)
+        else:
+            self._start(job)
+            if self._startable:
+                self._start_all()
 
-    def computed(self, compute: Compute, result: Any, error: Exception | None) -> Iterator[Compute]:
-        """Store what came of a Compute; yields what became ready by it."""
+    def _submit_plain(self, store: SessionStore, op: Op, row: Row) -> bool:
+        """Take an op as most are, in one pass; return False, with nothing done, when it is none of those.
+
+        That is one result, arguments by position, each a number or an open value of this session that is there. What
+        comes of it is the same as on the general road.
+        """
+        if op.n != 1 or op.kw or op.last or store.objects >= store.quota_objects or len(op.args) not in row.plain:
+            return False
+        entries = store.entries
+        args: list[Any] = []
+        values: list[Any] = []
+        inputs: list[Entry] = []
+        for value in op.args:
+            if type(value) is dict:
+                if len(value) != 1 or type(ref := value.get("$")) is not int or (entry := entries.get(ref)) is None:
+                    return False
+                if entry.state is not READY or entry.facts is not OPEN:
+                    return False
+                inputs.append(entry)
+                args.append(entry)
+                value = entry.value
+            else:
+                args.append(value)
+            kind = type(value)
+            if kind not in PLAIN_TYPES and (kind is not int or not INT_MIN <= value <= INT_MAX):
+                return False
+            values.append(value)
+        bound = row.bound(*values)
+        nbytes = bound.nbytes
+        if store.nbytes + nbytes > store.quota_bytes:
+            return False
+        for entry in inputs:
+            entry.holds += 1
+        result = entries[op.id] = Entry(op.id)
+        result.charge = nbytes
+        store.nbytes += nbytes
+        store.objects += 1
+        job = result.maker = Job(store, op, row, [result], args, inputs)
+        self._compute(job, row, values, NO_KWARGS, seconds(row, bound, values, NO_KWARGS))
+        return True
+
+    def _unsubmittable(self, job: Job, cancelled: bool, unknown: int | str | None) -> FedsockError:
+        """Return why an op can't be run whatever its inputs are."""
+        if cancelled:
+            return OpCancelled(f"{job.op.id} was cancelled")
+        try:
+            job.store.check_objects(0)
+        except QuotaExceeded as error:
+            return error
+        if job.row is None:
+            return UnknownOp(f"{self._name} has no op {job.op.fn!r}; python -m fedsock.ops lists those there are")
+        return UnknownObject(f"{self._name} holds no object {unknown!r} of this session")
+
+    def computed(self, compute: Compute, result: Any, error: Exception | None) -> None:
+        """Store what came of a Compute."""
         job = compute.job
         self.ops_run += 1
         if job.over:
             self._let_go(job)
             return
-        values: list[Any] = []
+        results = job.results
         if error is None:
             try:
                 assert job.row is not None  # noqa: S101  # only ops with a row are computed
                 values = flatten(job.row, result)
-                if len(values) != len(job.results):
-                    raise OpValueError(f"{job.op.fn} gives {len(values)} results, not {len(job.results)}")
+                if len(values) != len(results):
+                    raise OpValueError(f"{job.op.fn} gives {len(values)} results, not {len(results)}")
                 self._charge(job, values)
             except FedsockError as refused:
                 error = refused
         if error is not None:
-            yield from self._fail(job, error)
-            return
-        for entry, value in zip(job.results, values, strict=True):
-            entry.value = value
-            entry.state = READY
-            entry.maker = None
-        self._give_up(job)
-        self._let_go(job)
-        yield from self._tell(job)
+            self._fail(job, error)
+        else:
+            for entry, value in zip(results, values, strict=True):
+                entry.value = value
+                entry.state = READY
+                entry.maker = None
+            if job.op.last:
+                self._give_up(job)
+            self._let_go(job)
+            self._tell(job)
+        if self._startable:
+            self._start_all()
 
-    def released(self, store: SessionStore, entry: Entry) -> Iterator[Compute]:
-        """Let go on what waited for an entry that is no longer pending; yields what can start now.
+    def released(self, store: SessionStore, entry: Entry) -> None:
+        """Let go on what waited for an entry that is no longer pending.
 
         Args:
             store: whose entry it is.
             entry: ready or failed.
         """
+        self._release(store, entry)
+        self._start_all()
+
+    def _release(self, store: SessionStore, entry: Entry) -> None:
         waiting, entry.waiting = entry.waiting, None
         for waiter in waiting or ():
             if isinstance(waiter, Errand):
                 self._exports.answer(waiter)
                 continue
             waiter.missing -= 1
-            if waiter.missing:
-                continue
-            if waiter.over:
-                self._let_go(waiter)
-            else:
-                yield from self._start(waiter)
+            if not waiter.missing:
+                self._startable.append(waiter)
         store.settle(entry)
 
-    def fail_entry(self, store: SessionStore, entry: Entry, code: str, message: str) -> Iterator[Compute]:
-        """Fail an entry that no op makes (an upload, a delivery); yields nothing but what follows from it."""
+    def fail_entry(self, store: SessionStore, entry: Entry, code: str, message: str) -> None:
+        """Fail an entry that no op makes (an upload, a delivery)."""
         entry.state, entry.value = FAILED, None
         entry.failure = Failure(int(entry.id), code, message)
         self._replies.send(store.address, Error(int(entry.id), code, message))
-        return self.released(store, entry)
+        self.released(store, entry)
 
-    def cancel(self, store: SessionStore, entry: Entry) -> Iterator[Compute]:
+    def cancel(self, store: SessionStore, entry: Entry) -> None:
         """Fail the op that makes a pending entry, and what depends on it.
 
         Args:
@@ -153,14 +226,23 @@ class Runner:
         job = entry.maker
         text = f"{entry.id} was cancelled"
         if job is None:
-            yield from self.fail_entry(store, entry, OpCancelled.code, text)
+            self.fail_entry(store, entry, OpCancelled.code, text)
         elif not (job.over or job.writing):
             job.over = True
-            yield from self._settle_failure(job, Failure(job.op.id, OpCancelled.code, text, job.op.fn), None)
+            self._settle_failure(job, Failure(job.op.id, OpCancelled.code, text, job.op.fn), None)
+            self._start_all()
 
     # ---- starting
 
-    def _start(self, job: Job) -> Iterator[Compute]:
+    def _start_all(self) -> None:
+        while self._startable:
+            job = self._startable.popleft()
+            if job.over:
+                self._let_go(job)
+            else:
+                self._start(job)
+
+    def _start(self, job: Job) -> None:
         row = job.row
         assert row is not None  # noqa: S101  # parked ops have a row
         failed: Entry | None = None
@@ -177,32 +259,31 @@ class Runner:
         job.withheld = hidden
         if failed is not None and failed.failure is not None:
             # A failure that is told makes what depends on it fail aloud; one that is withheld stays withheld.
-            job.withheld = hidden
-            yield from self._settle_failure(job, failed.failure, failed.failure)
+            self._settle_failure(job, failed.failure, failed.failure)
             return
         if private:
-            yield from self._start_private(job, row)
+            self._start_private(job, row)
             return
         args, kwargs = resolve(job, held_value)
         try:
             checked = check(row, args, kwargs)
             bound = row.bound(*checked[0], **checked[1])
-            self._reserve(job, bound.nbytes)
+            job.store.charge(job.results[0], bound.nbytes)
             cost = seconds(row, bound, *checked)
         except Exception as error:
-            yield from self._fail(job, error)
+            self._fail(job, error)
             return
-        yield self._compute(job, row, checked[0], checked[1], cost)
+        self._compute(job, row, checked[0], checked[1], cost)
 
-    def _start_private(self, job: Job, row: Row) -> Iterator[Compute]:
+    def _start_private(self, job: Job, row: Row) -> None:
         """Start an op with a private input: nothing that is told may depend on values."""
         try:
             # Stand-ins hold only what is public, so what fails or is charged by them may be told.
             args, kwargs = check(row, *resolve(job, stand_in))
             bound = row.bound(*args, **kwargs)
-            self._reserve(job, bound.nbytes)
+            job.store.charge(job.results[0], bound.nbytes)
         except Exception as error:
-            yield from self._fail(job, error)
+            self._fail(job, error)
             return
         for entry in job.results:
             entry.limit_shape = bound.shape
@@ -214,20 +295,15 @@ class Runner:
             cost = seconds(row, bound, *checked)
         except Exception as error:
             job.withheld = True
-            yield from self._fail(job, error)
+            self._fail(job, error)
             return
-        yield self._compute(job, row, checked[0], checked[1], cost)
+        self._compute(job, row, checked[0], checked[1], cost)
 
-    def _reserve(self, job: Job, nbytes: int) -> None:
-        """Charge what the results may take, before it is computed."""
-        job.store.check_objects(0)
-        job.store.charge(job.results[0], nbytes)
-
-    def _compute(self, job: Job, row: Row, args: Any, kwargs: Any, cost: float) -> Compute:
+    def _compute(self, job: Job, row: Row, args: Any, kwargs: Any, cost: float) -> None:
         if row.in_place:
             job.writing = self._may_overwrite(job)
             kwargs = {**kwargs, "overwrite": job.writing}
-        return Compute(job, row.function, args, kwargs, cost)
+        self._ready.append(Compute(job, row.function, args, kwargs, cost))
 
     def _may_overwrite(self, job: Job) -> bool:
         """Whether the first argument's memory is the session's alone and was given up with this op."""
@@ -242,34 +318,35 @@ class Runner:
 
     # ---- ending
 
-    def _charge(self, job: Job, values: list[Any]) -> None:
+    def _charge(self, job: Job, values: Sequence[Any]) -> None:
         first, store = job.results[0], job.store
-        sizes = [size_of(value) for value in values]
+        if len(values) == 1 and not job.withheld:
+            store.charge(first, size_of(values[0]))
+            return
         if job.withheld:
-            if sum(sizes) > first.charge:
+            if sum(map(size_of, values)) > first.charge:
                 raise QuotaExceeded("the result is larger than its public bound")
             return
-        store.charge(first, sizes[0])
-        for entry, nbytes in zip(job.results[1:], sizes[1:], strict=True):
-            store.charge(entry, nbytes)
+        for entry, value in zip(job.results, values, strict=True):
+            store.charge(entry, size_of(value))
 
-    def _tell(self, job: Job) -> Iterator[Compute]:
+    def _tell(self, job: Job) -> None:
         store = job.store
         for entry in job.results:
-            entry.withheld = job.withheld
+            if job.withheld:
+                entry.withheld = True
             if entry.listed:
-                self._replies.done(store.address, int(entry.id), entry)
-            if entry.waiting is None:
-                if not entry.listed:
-                    store.settle(entry)
-            else:
-                yield from self.released(store, entry)
+                self._replies.done(store.address, entry)
+            if entry.waiting is not None:
+                self._release(store, entry)
+            elif not entry.listed:
+                store.settle(entry)
 
-    def _fail(self, job: Job, error: Exception) -> Iterator[Compute]:
+    def _fail(self, job: Job, error: Exception) -> None:
         code, text = self._describe(job, error)
-        yield from self._settle_failure(job, Failure(job.op.id, code, text, job.op.fn), None)
+        self._settle_failure(job, Failure(job.op.id, code, text, job.op.fn), None)
 
-    def _settle_failure(self, job: Job, failure: Failure, cause: Failure | None) -> Iterator[Compute]:
+    def _settle_failure(self, job: Job, failure: Failure, cause: Failure | None) -> None:
         """Give a job's results their failure; tell it unless it is withheld."""
         store = job.store
         for entry in job.results:
@@ -286,13 +363,10 @@ class Runner:
             self._replies.send(store.address, told)
         if not job.missing:
             self._let_go(job)
-        yield from self._after_failure(job)
-
-    def _after_failure(self, job: Job) -> Iterator[Compute]:
         for entry in job.results:
             if job.withheld and entry.listed:
-                self._replies.done(job.store.address, int(entry.id), entry)
-            yield from self.released(job.store, entry)
+                self._replies.done(store.address, entry)
+            self._release(store, entry)
 
     def _give_up(self, job: Job) -> None:
         """Forget what the session gave up with this op."""
@@ -303,7 +377,7 @@ class Runner:
         inputs, job.inputs = job.inputs, []
         for entry in inputs:
             entry.holds -= 1
-            if not entry.listed:
+            if not (entry.listed or entry.holds):
                 job.store.settle(entry)
 
     def _describe(self, job: Job, error: Exception) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +14,7 @@ from fedsock.errors import FedsockError, RemoteError
 from fedsock.peer.peer import Peer
 from fedsock.protocol import messages as m
 from fedsock.protocol.arrays import raw
-from fedsock.protocol.link import LinkEnd
+from fedsock.protocol.link import Link, LinkEnd
 from fedsock.protocol.values import dumps, to_json
 from fedsock.typing import Array
 from fedsock.worker.engine import Engine
@@ -101,17 +101,16 @@ class WorkerService:
 
     def _perform(self, instructions: Iterable[Compute]) -> None:
         """Run Computes: small ones here, large ones in a thread; in the order in which they become ready."""
-        stack: list[Iterator[Compute]] = [iter(instructions)]
+        computed = self._engine.computed
         with np.errstate(all="ignore"):
-            while stack:
-                compute = next(stack[-1], None)
-                if compute is None:
-                    stack.pop()
-                elif compute.seconds > INLINE_SECONDS:
-                    self._start(compute)
-                else:
-                    result, error = compute.run()
-                    stack.append(self._engine.computed(compute, result, error))
+            for first in instructions:
+                todo = [first]
+                while todo:
+                    compute = todo.pop()
+                    if compute.seconds > INLINE_SECONDS:
+                        self._start(compute)
+                    elif more := computed(compute, *compute.run()):
+                        todo.extend(reversed(more))
 
     def _start(self, compute: Compute) -> None:
         assert self._loop is not None  # noqa: S101  # attached before anything arrives
@@ -131,17 +130,19 @@ class WorkerService:
         peer = self._peer
         if peer is None:
             return
+        links: dict[Link, None] = {}
         for instruction in self._engine.replies():
             if not (peer.has_link(instruction.peer) or _opens(instruction)):
                 continue
             link = peer.link(instruction.peer)
+            links[link] = None
             if type(instruction) is Send:
                 link.send(m.encode(instruction.message))
             elif type(instruction) is Stopped:
                 link.stop_stream(instruction.stream)
             else:
                 self._send_value(instruction)  # type: ignore[arg-type]
-        peer.wake()
+        peer.flush(*links)
 
     def _send_value(self, instruction: SendValue) -> None:
         assert self._peer is not None  # noqa: S101  # only called by _flush

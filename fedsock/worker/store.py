@@ -53,42 +53,27 @@ class Entry:
         description: free text.
     """
 
-    __slots__ = (
-        "charge",
-        "description",
-        "facts",
-        "failure",
-        "holds",
-        "id",
-        "limit_shape",
-        "listed",
-        "maker",
-        "missing",
-        "shared",
-        "state",
-        "tags",
-        "value",
-        "waiting",
-        "withheld",
-    )
+    # What most entries never need stands in the class: an op's entry is made with two assignments, not with seventeen.
+    state = PENDING
+    value: Any = None
+    failure: Failure | None = None
+    facts: Facts = OPEN
+    withheld = False
+    charge = 0
+    limit_shape: tuple[int, ...] = ()
+    waiting: list[Waiting] | None = None
+    holds = 0
+    shared = False
+    listed = True
+    maker: Job | None = None
+    missing = 0
+    tags: tuple[str, ...] = ()
+    description = ""
 
     def __init__(self, id: int | str, facts: Facts = OPEN) -> None:
         self.id = id
-        self.state = PENDING
-        self.value: Any = None
-        self.failure: Failure | None = None
-        self.facts = facts
-        self.withheld = False
-        self.charge = 0
-        self.limit_shape: tuple[int, ...] = ()
-        self.waiting: list[Waiting] | None = None
-        self.holds = 0
-        self.shared = False
-        self.listed = True
-        self.maker: Job | None = None
-        self.missing = 0
-        self.tags: tuple[str, ...] = ()
-        self.description = ""
+        if facts is not OPEN:
+            self.facts = facts
 
     def describe(self) -> Described:
         """Return what is told of this entry in listings; its caller leaves withheld ones out."""
@@ -123,7 +108,7 @@ def size_of(value: Any) -> int:
     Args:
         value: an array, a scalar or a tree of them.
     """
-    if isinstance(value, np.ndarray):
+    if isinstance(value, (np.ndarray, np.generic)):
         return value.nbytes
     if isinstance(value, (list, tuple)):
         return LEAF_BYTES + sum(map(size_of, value))
@@ -131,7 +116,7 @@ def size_of(value: Any) -> int:
         return LEAF_BYTES + sum(len(key) + size_of(part) for key, part in value.items())
     if isinstance(value, str):
         return LEAF_BYTES + len(value)
-    return value.nbytes if isinstance(value, np.generic) else LEAF_BYTES
+    return LEAF_BYTES
 
 
 class Filling:

@@ -95,7 +95,7 @@ async def test_messages_arrive_in_one_batch(house: House) -> None:
     link = house.session.link(house.worker.address)
     link.send(b'{"t":"a"}')
     link.send(b'{"t":"b"}')
-    house.session.wake()
+    house.session.flush(link)
     await house.bob.until(lambda: house.bob.heard)
     assert house.bob.heard == [b'[{"t":"a"},{"t":"b"}]']
 
@@ -105,7 +105,7 @@ async def test_streams_larger_than_the_window_arrive_whole(house: House) -> None
     link = house.session.link(house.worker.address)
     link.send(b'{"t":"a"}')
     number = link.send_stream(memoryview(data))
-    house.session.wake()
+    house.session.flush(link)
     await house.bob.until(lambda: len(house.bob.chunks.get(number, b"")) == len(data))
     assert house.bob.chunks[number] == data
 
@@ -115,7 +115,7 @@ async def test_broken_sockets_lose_and_repeat_nothing(house: House) -> None:
     sent = [b'{"n":%d}' % number for number in range(50)]
     for number, message in enumerate(sent):
         link.send(message)
-        house.session.wake()
+        house.session.flush(link)
         if number % 10 == 5:
             house.sockets[-1].abort()
         await asyncio.sleep(0)
@@ -124,13 +124,14 @@ async def test_broken_sockets_lose_and_repeat_nothing(house: House) -> None:
 
 
 async def test_a_message_that_makes_no_sense_ends_its_link_only(house: House) -> None:
-    house.session.link(house.worker.address).send(b'{"bad":1}')
-    house.session.wake()
+    link = house.session.link(house.worker.address)
+    link.send(b'{"bad":1}')
+    house.session.flush(link)
     await house.alice.until(lambda: house.alice.ends)
     assert house.alice.ends[0].reason == "reset"
     again = house.session.link(house.worker.address)
     again.send(b'{"good":1}')
-    house.session.wake()
+    house.session.flush(again)
     await house.bob.until(lambda: house.bob.heard)
 
 
@@ -158,8 +159,9 @@ async def test_no_hub_in_time() -> None:
 async def test_a_session_given_up_is_not_taken_for_a_new_one(house: House) -> None:
     address = house.worker.address
     first = build(address, house.session.address, 0, seq=1, body=b'[{"n":1}]')
-    house.session.link(address).send(b'{"n":1}')
-    house.session.wake()
+    link = house.session.link(address)
+    link.send(b'{"n":1}')
+    house.session.flush(link)
     await house.bob.until(lambda: house.bob.heard)
     await house.session.close()
     await house.bob.until(lambda: house.bob.ends)

@@ -294,7 +294,7 @@ class FakePeer:
         if remote in self.workers:
             self.workers[remote].link = FakeLink()
 
-    def wake(self) -> None:
+    def flush(self, *links: object) -> None:
         if not self._woken:
             self._woken = True
             asyncio.get_running_loop().call_soon(self.pump)

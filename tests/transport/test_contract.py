@@ -74,7 +74,7 @@ async def test_what_arrives_is_bytes(ends: Ends) -> None:
         await there.send(b"{}\n\xff", binary=True)
         received = [await there.recv(), await there.recv(), await here.recv()]
     assert received == [b"{}\n\xff\x00", '{}\n["é"]'.encode(), b"{}\n\xff"]
-    assert [type(frame) for frame in received] == [bytes, bytes, bytes]
+    assert all(isinstance(frame, bytes | bytearray) for frame in received)
 
 
 @pytest.mark.parametrize("open_ends", [memory_ends, websocket_ends], ids=["memory", "websocket"])
@@ -221,3 +221,83 @@ async def test_recv_does_not_suspend_when_a_frame_is_there(ends: Ends) -> None:
                 break
             stepping.close()
             await asyncio.sleep(0)
+
+
+async def test_deliver_has_each_frame_taken_those_first_that_came_before(ends: Ends) -> None:
+    taken: list[bytes] = []
+    enough = asyncio.Event()
+
+    def take(frame: bytes | bytearray) -> None:
+        taken.append(bytes(frame))
+        if len(taken) == 100:
+            enough.set()
+
+    frames = [b"{}\n[%d]" % n for n in range(100)]
+    async with ends() as (here, there):
+        for frame in frames[:50]:
+            await here.send(frame)
+        assert await there.recv() == frames[0]
+        delivering = asyncio.create_task(there.deliver(take))
+        for frame in frames[50:]:
+            await here.send(frame)
+        await here.send(b"one more")
+        await asyncio.wait_for(enough.wait(), 5)
+        assert taken == [*frames[1:], b"one more"]
+        await here.close(POLICY, "done")
+        with pytest.raises(TransportClosed) as caught:
+            await asyncio.wait_for(delivering, 5)
+        assert caught.value.code == POLICY
+
+
+async def test_after_a_cancelled_delivery_frames_wait_for_recv(ends: Ends) -> None:
+    taken: list[object] = []
+    async with ends() as (here, there):
+        delivering = asyncio.create_task(there.deliver(taken.append))
+        await asyncio.wait([delivering], timeout=0.01)
+        delivering.cancel()
+        await asyncio.wait([delivering])
+        await here.send(b"kept")
+        assert await asyncio.wait_for(there.recv(), 5) == b"kept"
+        assert taken == []
+
+
+async def test_what_a_taker_raises_ends_the_delivery(ends: Ends) -> None:
+    def take(frame: object) -> None:
+        raise ValueError("no frame of mine")
+
+    async with ends() as (here, there):
+        delivering = asyncio.create_task(there.deliver(take))
+        await here.send(b"1")
+        with pytest.raises(ValueError, match="of mine"):
+            await asyncio.wait_for(delivering, 5)
+
+
+async def test_write_writes_as_long_as_there_is_room_and_then_nothing(ends: Ends) -> None:
+    frame = bytes(FRAME_LIMIT)
+    async with ends() as (here, there):
+        written = 0
+        # The system's own buffers take some, so the road is full once it is twice in a row after it had time.
+        full = 0
+        while full < 3:
+            if here.write(frame, binary=True):
+                written, full = written + 1, 0
+            else:
+                full += 1
+                await asyncio.sleep(0.05)
+        assert 0 < written < 100
+        sending = asyncio.create_task(here.send(b"last"))
+        for _ in range(written):
+            assert len(await asyncio.wait_for(there.recv(), 5)) == FRAME_LIMIT
+        assert await asyncio.wait_for(there.recv(), 5) == b"last"
+        await sending
+        assert here.write(b"again")
+        assert await asyncio.wait_for(there.recv(), 5) == b"again"
+
+
+async def test_write_on_a_closed_road_raises(ends: Ends) -> None:
+    async with ends() as (here, there):
+        await here.close(POLICY, "enough")
+        for transport in (here, there):
+            await _closed_by(transport)
+            with pytest.raises(TransportClosed):
+                transport.write(b"{}")

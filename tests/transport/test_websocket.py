@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from fedsock.errors import ConfigError, ConnectionFailed, HubTimeout, NotAuthorized
-from fedsock.transport.base import GOING_AWAY, Transport, TransportClosed
+from fedsock.transport.base import GOING_AWAY, TOO_BIG, Transport, TransportClosed
 from fedsock.transport.websocket import SUBPROTOCOL, Listener, dial, listen
 
 
@@ -293,3 +293,18 @@ async def test_cancelling_a_listeners_close_cuts_its_connections() -> None:
             await closing
         with pytest.raises(TransportClosed):
             await asyncio.wait_for(transport.recv(), 1)
+
+
+async def test_messages_in_several_pieces_are_put_together(listener: Listener) -> None:
+    async with connect(f"ws://127.0.0.1:{listener.port}", subprotocols=[SUBPROTOCOL], proxy=None) as connection:
+        await connection.send(iter(["{}\n", "[1,", "2]"]))
+        await connection.send("{}\n[3]")
+        assert [await connection.recv(), await connection.recv()] == ["{}\n[1,2]", "{}\n[3]"]
+
+
+async def test_the_sum_of_pieces_is_bounded(listener: Listener) -> None:
+    async with connect(f"ws://127.0.0.1:{listener.port}", subprotocols=[SUBPROTOCOL], proxy=None) as connection:
+        with pytest.raises(ConnectionClosedError) as caught:
+            await connection.send(iter([bytes(500_000)] * 5))
+            await connection.recv()
+        assert caught.value.rcvd is not None and caught.value.rcvd.code == TOO_BIG

@@ -17,7 +17,7 @@ from fedsock.worker.store import Entry
 
 def entry(value: Any, withheld: bool = False) -> Entry:
     """Return a stored value."""
-    made = Entry(1)
+    made = Entry(5)
     made.value, made.withheld = value, withheld
     return made
 
@@ -36,7 +36,7 @@ def entry(value: Any, withheld: bool = False) -> Entry:
 )
 def test_what_is_told(value: Any, withheld: bool, told: tuple[Any, ...]) -> None:
     replies = Replies()
-    replies.done("s@1", 5, entry(value, withheld))
+    replies.done("s@1", entry(value, withheld))
     [sent] = replies.take()
     assert isinstance(sent, Send) and isinstance(sent.message, Done) and sent.peer == "s@1"
     done = sent.message
@@ -48,9 +48,9 @@ def test_what_is_told(value: Any, withheld: bool, told: tuple[Any, ...]) -> None
 def test_runs_are_merged_and_order_is_kept() -> None:
     replies, plain = Replies(), entry(np.zeros(2))
     for id in (1, 2, 3):
-        replies.done("s@1", id, plain)
+        replies.done("s@1", plain, id)
     replies.send("s@1", Stop(stream=1))
-    replies.done("s@1", 4, plain)
+    replies.done("s@1", plain, 4)
     replies.add(Stopped("s@1", 2))
     done = {"dtype": "float64", "shape": [2]}
     assert replies.take() == [
@@ -74,9 +74,9 @@ def test_merging_tells_the_same(said: list[tuple[str, int, int, bool]]) -> None:
     for peer, step, which, withheld in said:
         id += step
         made = entry(VALUES[which], withheld)
-        together.done(peer, id, made)
+        together.done(peer, made, id)
         alone = Replies()
-        alone.done(peer, id, made)
+        alone.done(peer, made, id)
         told += alone.take()
     spread = [
         Send(sent.peer, Done(first + at, 1, sent.message.dtype, sent.message.shape, sent.message.kind, withheld))

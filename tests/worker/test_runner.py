@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fedsock.protocol import messages as m
+from fedsock.protocol.values import to_json
 from tests.worker.driver import Driver, op, ref
 
 AGES = np.array([30.0, 40.0, 50.0])
@@ -147,3 +152,45 @@ def test_sizes_are_not_taken_from_private_values() -> None:
 def test_a_wrong_argument_beside_private_data_is_told() -> None:
     [error] = Driver({"x": AGES}).say(op(1, "sum", ref("x"), "no"))
     assert error.code == "op_type"
+
+
+def test_a_failure_brings_down_a_chain_of_any_length() -> None:
+    driver = Driver()
+    header = {"$array": {"dtype": "float64", "shape": [1000], "stream": 7}}
+    driver.say(m.Put(1, header), *(op(id, "add", ref(id - 1), 1) for id in range(2, 5002)))
+    replies = driver.say(m.Cancel([1]))
+    assert [one.id for one in replies] == list(range(1, 5002))
+    assert {one.code for one in replies} == {"cancelled"}
+    assert replies[-1].cause.id == 1
+
+
+def test_an_upload_starts_a_chain_of_any_length() -> None:
+    driver = Driver()
+    header = {"$array": {"dtype": "float64", "shape": [1000], "stream": 7}}
+    driver.say(m.Put(1, header), *(op(id, "add", ref(id - 1), 1) for id in range(2, 5002)))
+    driver.run(driver.engine.chunk("s-1@0001", 7, 0, memoryview(bytes(8000))))
+    [value] = driver.say(m.Get(6000, 5001))
+    assert value[0] == 5000.0
+
+
+NUMBERS = st.one_of(st.integers(-(2**70), 2**70), st.floats(), st.booleans(), st.text(max_size=2), st.none())
+ARGUMENTS = st.lists(
+    st.one_of(NUMBERS, st.sampled_from([ref(1), ref(2), ref(3), ref(99), ref("x"), [1, 2]])), max_size=3
+)
+
+
+@given(
+    fn=st.sampled_from(["add", "sum", "matmul", "reshape", "frexp", "power", "nothing"]),
+    args=ARGUMENTS,
+    quota=st.sampled_from([100, 10_000]),
+)
+def test_the_short_road_and_the_general_one_are_the_same(fn: str, args: list[Any], quota: int) -> None:
+    def played(general: bool) -> list[object]:
+        driver = Driver({"x": AGES}, quota_bytes=quota)
+        driver.say(m.Put(1, 3.5), op(2, "zeros", array(2, 3)), op(3, "add", ref("x"), 1))
+        if general:
+            driver.engine._runner._submit_plain = lambda *_: False  # type: ignore[method-assign]
+        told = driver.say(op(10, fn, *(to_json(arg) if not isinstance(arg, (dict, list)) else arg for arg in args)))
+        return [*map(str, told), *map(str, driver.say(m.Ask(11, "objects"), m.Ask(12, "stats")))]
+
+    assert played(False) == played(True)

@@ -1,0 +1,140 @@
+"""Writes what the links of a peer, and the peer itself, have for the hub."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+from fedsock.peer.alarm import Alarm
+from fedsock.protocol.frames import carries_chunk
+from fedsock.protocol.link import Link
+from fedsock.transport.base import Transport, TransportClosed
+
+TURN_BYTES = 512 * 1024
+"""Bytes written in one turn of the loop, so that others have theirs: a chunk of the largest size, or many frames."""
+
+
+class Writer:
+    """One frame of each link that has some, in turn, as long as the transport has room.
+
+    It writes at once when it is told to: no task is woken for a frame. Only when the transport is full does the task
+    that ``serve``s it wait.
+
+    Args:
+        loop: the peer's.
+        alarm: told when links must be looked at again.
+
+    Attributes:
+        control: the peer's own frames for the hub, before all others.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, alarm: Alarm) -> None:
+        self._loop = loop
+        self._alarm = alarm
+        self.control: deque[bytes] = deque()
+        # Links that may have something to write, in the order of their turns.
+        self._awake: dict[Link, None] = {}
+        self._transport: Transport | None = None
+        # What the transport had no room for, and what wakes the task that waits for room.
+        self._stuck: bytes | None = None
+        self._full = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._due = False
+        self._flushing = False
+
+    def wake(self, links: Iterable[Link] = ()) -> None:
+        """Write what there is in the next turn of the loop.
+
+        Args:
+            links: those that may have something to write.
+        """
+        self._awake.update(dict.fromkeys(links))
+        if not self._due:
+            self._due = True
+            self._loop.call_soon(self._turn)
+
+    def forget(self, link: Link) -> None:
+        """Write nothing of a link any more."""
+        self._awake.pop(link, None)
+
+    def flush(self, *links: Link) -> None:
+        """Write what there is now, for one turn's worth, as far as the transport has room.
+
+        Args:
+            links: those that may have something to write.
+        """
+        for link in links:
+            self._awake[link] = None
+        transport = self._transport
+        if transport is None or self._stuck is not None or self._flushing:
+            return
+        self._flushing = True
+        try:
+            if self._flush(transport):
+                self._idle.set()
+        except TransportClosed:
+            self._transport = None  # whoever reads it learns why
+        finally:
+            self._flushing = False
+
+    def _flush(self, transport: Transport) -> bool:
+        """Return whether all was written."""
+        while self.control:
+            # Taken out only once it is written, so that a socket that breaks under it loses nothing.
+            if not transport.write(self.control[0]):
+                self._wait(self.control[0])
+                return False
+            self.control.popleft()
+        awake, now, room = self._awake, self._loop.time(), TURN_BYTES
+        while awake:
+            if room <= 0:
+                self.wake()
+                return False
+            link = next(iter(awake))
+            frame = link.next_frame(now)
+            del awake[link]
+            if frame is None:
+                self._alarm.by(link.deadline)
+                continue
+            awake[link] = None  # behind the others
+            if not transport.write(frame, binary=carries_chunk(frame)):
+                self._wait(frame)
+                return False
+            room -= len(frame)
+        return True
+
+    def _wait(self, frame: bytes) -> None:
+        self._stuck = frame
+        self._full.set()
+
+    def _turn(self) -> None:
+        self._due = False
+        self.flush()
+
+    async def serve(self, transport: Transport) -> None:
+        """Write to a transport until it breaks; cancelling stops that.
+
+        Raises:
+            TransportClosed: it broke.
+        """
+        self._transport = transport
+        self._full.clear()
+        try:
+            while True:
+                self.flush()
+                await self._full.wait()
+                self._full.clear()
+                if (stuck := self._stuck) is not None:
+                    await transport.send(stuck, binary=carries_chunk(stuck))
+                    if self.control and self.control[0] is stuck:
+                        self.control.popleft()
+                    self._stuck = None
+        finally:
+            self._transport = self._stuck = None
+
+    async def drained(self) -> None:
+        """Wait until all that may be written now is written; cancelling ends the wait only."""
+        self._idle.clear()
+        self.wake()
+        await self._idle.wait()
