@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 import fedsock
 from fedsock import errors
+from fedsock.hub.__main__ import parser
 from fedsock.session.handle import WorkerHandle
 
 
@@ -30,6 +32,15 @@ def process(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         child.wait(10)
         assert child.stdout is not None
         child.stdout.close()
+
+
+def test_hub_takes_the_options_of_the_command() -> None:
+    named = {"origin": "origins"}
+    command = {named.get(action.dest, action.dest): action.default for action in parser()._actions}
+    del command["help"]
+    own = {name: one.default for name, one in inspect.signature(fedsock.Hub).parameters.items()}
+    assert command.keys() <= own.keys()
+    assert (own["host"], own["port"]) == (command["host"], command["port"]) == ("127.0.0.1", 8765)
 
 
 @pytest.fixture(params=["virtual", "process"])

@@ -146,7 +146,9 @@ class WorkerHandle:
         Raises:
             WorkerLost: there is no answer.
         """
-        return Stats((await ask(self._station, "stats")).stats)
+        station = self._station
+        station.release()  # what was dropped so far shall not be counted
+        return Stats((await ask(station, "stats")).stats)
 
     async def objects(self) -> list[ObjectInfo]:
         """Return what the worker holds for this session; cancelling ends the wait only.
@@ -154,8 +156,9 @@ class WorkerHandle:
         Raises:
             WorkerLost: there is no answer.
         """
-        self._station.release()  # what was dropped so far shall not be listed
-        return [_info(one) for one in (await ask(self._station, "objects")).records]
+        station = self._station
+        station.release()  # what was dropped so far shall not be listed
+        return [_info(one, station) for one in (await ask(station, "objects")).records]
 
     async def search(self, *tags: str) -> list[Pointer]:
         """Return the owner's and this session's values that have all the tags; cancelling ends the wait only.
@@ -216,14 +219,22 @@ def _words(tags: Iterable[str]) -> tuple[str, ...]:
     return words
 
 
-def _info(one: messages.Described) -> ObjectInfo:
+def _info(one: messages.Described, station: Station) -> ObjectInfo:
     meta = meta_from_wire(one.kind, one.shape, one.dtype, False)
-    return ObjectInfo(one.id, meta.shape, meta.dtype, one.nbytes, tuple(one.tags), one.description, one.kind)
+    tags, description = tuple(one.tags), one.description
+    record = _record(station, one.id)
+    if record is not None and record.more is not None:  # over assignments and moves they are known here only
+        tags, description = record.more.tags, record.more.description
+    return ObjectInfo(one.id, meta.shape, meta.dtype, one.nbytes, tags, description, one.kind)
+
+
+def _record(station: Station, number: int | str) -> Record | None:
+    reference = station.table.get(number) if isinstance(number, int) else None
+    return reference() if reference is not None else None
 
 
 def _held(station: Station, number: int) -> Pointer | None:
-    reference = station.table.get(number)
-    record = reference() if reference is not None else None
+    record = _record(station, number)
     return None if record is None else _held_record(record)
 
 

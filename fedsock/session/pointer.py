@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import Coroutine, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from fedsock.protocol import messages, values
 from fedsock.session import display, transfer
 from fedsock.session.groups import group, mapped
 from fedsock.session.metadata import known_dtype, known_shape
-from fedsock.session.records import FAILED, NESTED, OWNER, PENDING, Holder, Record
+from fedsock.session.records import FAILED, NESTED, OWNER, PENDING, Holder, Meta, Record
 from fedsock.session.requests import fetch
+from fedsock.session.trees import records, replaced
 
 if TYPE_CHECKING:
     from fedsock.session.handle import WorkerHandle
@@ -52,7 +53,7 @@ class Pointer(Holder, Expression):
         old = self._record
         if old.ticket == OWNER:
             raise OwnerDataReadOnly(f"{old.id!r} at {old.home.name} is the owner's; write p = p.copy() first")
-        gives_up = not old.holds and old.state != FAILED and not any(_mentions(arg, old) for arg in args[1:])
+        gives_up = not old.holds and old.state != FAILED and old not in records(args[1:])
         new = old.station.op(name, args, NO_KWARGS, old if gives_up else None)
         more = new.extra()
         more.before, more.gave_up = old, gives_up
@@ -153,6 +154,12 @@ class Pointer(Holder, Expression):
     def _described(self) -> Record:
         return self._record
 
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over rows, whose shapes follow from the pointer's; raises as ``shape``."""
+        rows, shape = super().__iter__(), self.shape[1:]
+        meta = Meta("array" if shape else "scalar", shape, self.dtype)
+        return (_known_as(row, meta) for row in rows)
+
     @property
     def location(self) -> WorkerHandle:
         """The handle of the worker where the value lives."""
@@ -232,7 +239,7 @@ class Pointer(Holder, Expression):
         station = record.home.session.station(worker)
         place = values.RemoteRecord(record.home.name, record.home.epoch, record.id)
         outer = station.put(place, self.tags, self.description, copy=False)
-        return NestedPointer(nest(outer, self))
+        return pointer_of(nest(outer, self))  # type: ignore[return-value]  # what is nested has a target
 
     def release(self) -> None:
         """Free the value at the worker, behind the ops that use it; owner data is never freed."""
@@ -275,9 +282,7 @@ class NestedPointer(Pointer):
 
     def _apply(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         holder = self._record.home
-        inner = tuple(self._inner(arg) for arg in args)
-        named = {key: self._inner(value) for key, value in kwargs.items()}
-        target = self._inner(self)
+        inner, named, target = replaced(args, self._inner), replaced(kwargs, self._inner), self._inner(self)
         return mapped(lambda pointer: pointer.send(holder.name), target._apply(name, inner, named))
 
     def _update(self, name: str, args: tuple[Any, ...]) -> NestedPointer:
@@ -293,8 +298,6 @@ class NestedPointer(Pointer):
             return value.target
         if isinstance(value, Pointer):
             raise PointersMixed("a pointer and a pointer to a pointer don't mix; await pp.get() gives a pointer")
-        if isinstance(value, (list, tuple)):
-            return type(value)(map(self._inner, value))
         return value
 
     def _described(self) -> Record:
@@ -315,12 +318,9 @@ class NestedPointer(Pointer):
         raise PointersMixed("pointers nest no deeper than a pointer to a pointer")
 
 
-def _mentions(value: Any, record: Record) -> bool:
-    if isinstance(value, Holder):
-        return value._record is record
-    if isinstance(value, (list, tuple)):
-        return any(_mentions(part, record) for part in value)
-    return False
+def _known_as(pointer: Pointer, meta: Meta) -> Pointer:
+    pointer._described().meta = meta
+    return pointer
 
 
 def shape_of(value: Any) -> tuple[int, ...]:

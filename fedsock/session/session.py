@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fedsock.errors import Closed, FedsockError, PointerReleased, WorkerLost, WorkerTimeout, WrongLoop
+from fedsock.errors import Closed, FedsockError, PointerReleased, PointersApart, WorkerLost, WorkerTimeout, WrongLoop
 from fedsock.peer.peer import Peer
 from fedsock.protocol import messages, values
 from fedsock.protocol.link import Link, LinkEnd
@@ -157,7 +157,7 @@ class Session:
             UnsupportedValue, BacklogFull: as for ``WorkerHandle.send``.
             ValueError: no worker is given.
         """
-        handles = [self.handle(worker if isinstance(worker, str) else worker.name) for worker in workers]
+        handles = [self._own(worker) for worker in workers]
         words = (tags,) if isinstance(tags, str) else tuple(tags)
         shared = _snapshot(value) if copy else value
         return MultiPointer(
@@ -208,8 +208,23 @@ class Session:
         return found
 
     def station(self, worker: WorkerHandle | str) -> Station:
-        """Return the present life of a worker."""
-        return self.handle(worker if isinstance(worker, str) else worker.name).station
+        """Return the present life of a worker, given by handle or name.
+
+        Raises:
+            WorkerLost: no such worker was ever here.
+            PointersApart: the handle is of another hub.
+            TypeError: neither a handle nor a name.
+        """
+        return self._own(worker).station
+
+    def _own(self, worker: WorkerHandle | str) -> WorkerHandle:
+        if isinstance(worker, str):
+            return self.handle(worker)
+        if not isinstance(worker, WorkerHandle):
+            raise TypeError(f"a worker is a handle or a name, not {type(worker).__name__}")
+        if self._handles.get(worker.name) is not worker:
+            raise PointersApart(f"the handle of {worker.name} is another hub's; values don't travel from hub to hub")
+        return worker
 
     def inbox(self, station: Station) -> Inbox:
         """Return what takes the messages of a station."""

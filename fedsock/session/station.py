@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from asyncio import _get_running_loop
 from collections import deque
 from collections.abc import Mapping
 from threading import get_ident
@@ -102,6 +103,8 @@ class Station:
         """
         if get_ident() != self._thread:
             return self._unsendable(name)
+        if not self.ticking:
+            self.check_thread()  # once a tick is enough to notice another loop, and costs nothing
         link = self.link
         if link.queued_messages >= MAX_QUEUED or link.queued_bytes >= MAX_QUEUED_BYTES:
             self._make_room()
@@ -135,7 +138,8 @@ class Station:
 
     def ops(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], count: int) -> list[Record]:
         """Queue an op with several results and return their records; raises as ``op``."""
-        if get_ident() != self._thread:
+        self.check_thread()
+        if self.lost is not None:
             return [self._unsendable(name) for _ in range(count)]
         self._make_room()
         kept: list[Record] = []
@@ -191,7 +195,8 @@ class Station:
             UnsupportedValue, ValueTooLarge: it can't travel.
             BacklogFull: too much is queued, or copied.
         """
-        if get_ident() != self._thread:
+        self.check_thread()
+        if self.lost is not None:
             return self._unsendable("send")
         self._make_room()
         number = self._next
@@ -270,9 +275,11 @@ class Station:
     # --- checks ---------------------------------------------------------------------------------------------
 
     def check_thread(self) -> None:
-        """Raise WrongLoop when called from another thread than the session's."""
+        """Raise WrongLoop when called from another thread than the session's, or while another loop runs."""
         if get_ident() != self._owner:
             raise WrongLoop("a hub and its pointers belong to one event loop; this is another thread")
+        if not self.loop.is_running() and _get_running_loop() is not None:
+            raise WrongLoop("a hub and its pointers belong to one event loop; this is another one")
 
     def check_loop(self) -> None:
         """Raise WrongLoop when awaited in another event loop than the session's."""
