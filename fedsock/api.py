@@ -93,7 +93,12 @@ class Connection(ABC):
         """Send what is queued (at most 5 s), say bye, and end virtual workers and an embedded hub.
 
         Cancelling leaves at once.
+
+        Raises:
+            WrongLoop: called from another thread or event loop.
         """
+        if self._session is not None:
+            self._session.check_loop()
         session, self._session = self._session, None
         try:
             if session is not None:
@@ -200,6 +205,7 @@ class Connection(ABC):
         Cancelling leaves no worker.
         """
         session = self._open_session
+        session.check_loop()
         if policy not in (None, "deny"):
             raise ConfigError(f"policy={policy!r}: only 'deny', the default, is allowed")
         service = WorkerService(Engine(name, datasets_from_mapping(data or {}, private)))

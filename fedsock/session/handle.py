@@ -146,8 +146,7 @@ class WorkerHandle:
         Raises:
             WorkerLost: there is no answer.
         """
-        station = self._station
-        station.release()  # what was dropped so far shall not be counted
+        station = self._settled()
         return Stats((await ask(station, "stats")).stats)
 
     async def objects(self) -> list[ObjectInfo]:
@@ -156,8 +155,7 @@ class WorkerHandle:
         Raises:
             WorkerLost: there is no answer.
         """
-        station = self._station
-        station.release()  # what was dropped so far shall not be listed
+        station = self._settled()
         return [_info(one, station) for one in (await ask(station, "objects")).records]
 
     async def search(self, *tags: str) -> list[Pointer]:
@@ -166,7 +164,7 @@ class WorkerHandle:
         Raises:
             WorkerLost: there is no answer.
         """
-        station = self._station
+        station = self._settled()
         words = _words(tags)
         answer = await ask(station, "search", words)
         found: dict[int, Pointer] = {}
@@ -188,11 +186,18 @@ class WorkerHandle:
         Raises:
             WorkerLost: there is no answer.
         """
-        station = self._station
+        station = self._settled()
         for record in station.live():
             if isinstance(record.id, int):
                 record.station = RELEASED
         await ask(station, "clear")
+
+    def _settled(self) -> Station:
+        """Return the station, with the release of what was dropped so far ahead of what is asked next."""
+        station = self._station
+        station.check_loop()
+        station.release()
+        return station
 
     def __repr__(self) -> str:
         return f"<WorkerHandle {self.name}, {self._state()}, data sets: {', '.join(self.datasets) or 'none'}>"

@@ -12,6 +12,7 @@ from fedsock import errors
 from fedsock.errors import BadMessage, FedsockError
 from fedsock.protocol import messages, values
 from fedsock.protocol.arrays import Incoming
+from fedsock.session.failures import untraced
 from fedsock.session.records import FAILED, Record, meta_from_wire
 from fedsock.session.requests import Fetch
 from fedsock.session.station import Station
@@ -97,14 +98,15 @@ class Inbox:
         if request is not None:
             request.fail(error)
             return
+        kept = untraced(error)
         new = False
         for number in range(message.id, message.id + message.n):
             record = self._record(number)
             new |= record is None or record.fail(error)
             if record is None or record.failure is error:
-                self._remember(number, error)
+                self._remember(number, kept)
         if new:
-            self._session.failures.append(error)
+            self._session.failures.append(kept)
 
     def _record(self, number: int) -> Record | None:
         reference = self._station.table.get(number)
@@ -114,8 +116,11 @@ class Inbox:
         error = self._built(message.code, message.message, message.op, message.object or message.id)
         if message.cause is not None:
             cause = message.cause
-            error.__cause__ = self._first(cause.id) or self._built(cause.code, cause.message, cause.op, cause.id)
-            self._remember(cause.id, error.__cause__)
+            first = self._first(cause.id)
+            if first is None:
+                first = self._built(cause.code, cause.message, cause.op, cause.id)
+                self._remember(cause.id, first)
+            error.__cause__ = first
         return error
 
     def _built(self, code: str, text: str, op: str | None, object_id: int | str) -> FedsockError:
@@ -130,11 +135,10 @@ class Inbox:
             return record.failure
         return self._known.get(number)
 
-    def _remember(self, number: int, error: BaseException) -> None:
-        if isinstance(error, FedsockError):
-            self._known[number] = error
-            if len(self._known) > KNOWN_FAILURES:
-                self._known.popitem(last=False)
+    def _remember(self, number: int, error: FedsockError) -> None:
+        self._known[number] = error
+        if len(self._known) > KNOWN_FAILURES:
+            self._known.popitem(last=False)
 
     def _value(self, message: messages.Value) -> None:
         fetch = self._station.requests.pop(message.id, None)

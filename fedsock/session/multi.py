@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
@@ -32,6 +32,12 @@ class WorkersFailed(ExceptionGroup[Exception]):
     """
 
     results: dict[str, Any]
+
+    def derive(self, excs: Sequence[Exception]) -> WorkersFailed:  # type: ignore[override]
+        """Return a part of the group, as ``except*`` gives it, with the same results."""
+        part = WorkersFailed(self.message, excs)
+        part.results = self.results
+        return part
 
 
 class MultiPointer(Expression):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedsock.errors import FedsockError
 from fedsock.protocol import messages
+from fedsock.session.failures import untraced
 from fedsock.session.records import MOVED, PENDING, READY, RELEASED, Record
 from fedsock.session.requests import Step
 
@@ -35,7 +36,7 @@ def copied(record: Record, station: Station) -> Record:
     def give_up(error: FedsockError) -> None:
         record.holds -= 1
         if arriving.state == PENDING and arriving.fail(error):
-            station.session.failures.append(error)
+            station.session.failures.append(untraced(error))
             station.send(messages.encode(messages.Fail(_number(arriving), error.code, str(error)[:10_000])))
 
     def delivered(_: Any) -> None:

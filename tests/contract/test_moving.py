@@ -12,6 +12,7 @@ import pytest
 import fedsock
 from fedsock import errors
 from fedsock.session.handle import WorkerHandle
+from tests.contract.house import held
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -64,7 +65,7 @@ async def test_a_copys_metadata_are_known_when_its_sources_are(bob: WorkerHandle
 
 
 async def test_a_move_frees_the_source_when_it_has_arrived(bob: WorkerHandle, alice: WorkerHandle) -> None:
-    before = (await bob.stats()).objects, (await alice.stats()).objects
+    before = await held(bob), await held(alice)
     p = bob.send(LARGE, tags=["#moving"], description="goes")
     q = p.move(alice)
     assert q.location is alice
@@ -75,7 +76,7 @@ async def test_a_move_frees_the_source_when_it_has_arrived(bob: WorkerHandle, al
             use()
     assert "moved" in repr(p)
     await q.wait()
-    assert ((await bob.stats()).objects, (await alice.stats()).objects) == (before[0], before[1] + 1)
+    assert (await held(bob), await held(alice)) == (before[0], before[1] + 1)
     np.testing.assert_array_equal(await q, LARGE)
     [found] = await alice.search("#moving")
     assert found is q
@@ -147,7 +148,7 @@ async def test_where_a_value_cant_go(bob: WorkerHandle) -> None:
 
 
 async def test_dropping_or_releasing_frees_behind_the_ops_that_use_it(bob: WorkerHandle) -> None:
-    before = (await bob.stats()).objects
+    before = await held(bob)
     p = bob.send(LARGE)
     y = ((p + 1) * p).sum()
     del p
@@ -156,18 +157,18 @@ async def test_dropping_or_releasing_frees_behind_the_ops_that_use_it(bob: Worke
     q.release()
     assert await y == pytest.approx(((LARGE + 1) * LARGE).sum())
     assert (await z).tolist() == [2, 2, 2]
-    assert (await bob.stats()).objects == before + 2
+    assert await held(bob) == before + 2
     del y
     z.release()
-    assert (await bob.stats()).objects == before
+    assert await held(bob) == before
 
 
 async def test_what_was_sent_and_never_used_is_freed(bob: WorkerHandle) -> None:
-    before = (await bob.stats()).objects
+    before = await held(bob)
     for _ in range(100):
         bob.send(LARGE[:5000])
         bob.send(1.0) + 1
-    assert (await bob.stats()).objects == before
+    assert await held(bob) == before
 
 
 async def test_nothing_leaks_in_the_session(hub: fedsock.Hub, bob: WorkerHandle, alice: WorkerHandle) -> None:

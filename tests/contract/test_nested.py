@@ -10,6 +10,7 @@ import pytest
 import fedsock
 from fedsock import Pointer, errors
 from fedsock.session.handle import WorkerHandle
+from tests.contract.house import held
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -126,7 +127,7 @@ async def test_they_nest_no_deeper_and_take_no_assignment(bob: WorkerHandle, ali
 
 
 async def test_the_pair_is_kept_alive(bob: WorkerHandle, alice: WorkerHandle) -> None:
-    before = (await bob.stats()).objects, (await alice.stats()).objects
+    before = await held(bob), await held(alice)
     p = bob.send(np.arange(3.0))
     number = p.id_at_location
     pp = p.send(alice)
@@ -136,7 +137,7 @@ async def test_the_pair_is_kept_alive(bob: WorkerHandle, alice: WorkerHandle) ->
     assert again.id_at_location == number
     assert await pp is again
     assert (await again).tolist() == [0, 1, 2]
-    assert ((await bob.stats()).objects, (await alice.stats()).objects) == (before[0] + 1, before[1] + 1)
+    assert (await held(bob), await held(alice)) == (before[0] + 1, before[1] + 1)
     del again
     pp.release()
     with pytest.raises(errors.PointerReleased):
@@ -145,7 +146,7 @@ async def test_the_pair_is_kept_alive(bob: WorkerHandle, alice: WorkerHandle) ->
         _ = pp + 1
     del pp
     gc.collect()
-    assert ((await bob.stats()).objects, (await alice.stats()).objects) == before
+    assert (await held(bob), await held(alice)) == before
 
 
 async def test_it_means_the_value_it_was_made_from(bob: WorkerHandle, alice: WorkerHandle) -> None:

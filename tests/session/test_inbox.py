@@ -48,8 +48,8 @@ async def test_failures_of_dropped_pointers_are_listed(house: Any) -> None:
     with pytest.raises(errors.OpValueError) as caught:
         await y
     root, after = house.session.failures
-    assert caught.value is after
-    assert after.__cause__ is root
+    assert repr(after) == repr(caught.value)
+    assert repr(after.__cause__) == repr(root) == repr(caught.value.__cause__)
 
 
 async def test_failure_and_what_depends_on_it(house: Any) -> None:
@@ -63,7 +63,7 @@ async def test_failure_and_what_depends_on_it(house: Any) -> None:
     assert second.value.__cause__ is first.value
     assert (first.value.op, first.value.worker) == ("add", "bob")
     assert "bob" in str(first.value)
-    assert house.session.failures[0] is first.value
+    assert repr(house.session.failures[0]) == repr(first.value)
     with pytest.raises(errors.OpValueError):
         await after.wait()
     with pytest.raises(errors.OpValueError):
