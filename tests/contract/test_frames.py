@@ -111,3 +111,16 @@ async def test_a_value_sent_to_two_is_sent_to_each_once(house: House, wire: Wire
         [first, *_] = {transport for transport, _ in wire.to(name)}
         sent = sum(len(body) for one, body in wire.to(name) if one is first)
         assert 800_000 <= sent < 810_000
+
+
+async def test_a_chain_runs_in_order_and_each_op_once(house: House, bob: WorkerHandle) -> None:
+    before = (await bob.stats()).ops_run
+    y = bob.send(np.zeros(3))
+    for number in range(1000):
+        y = y * 2 - number
+    want = np.zeros(3)
+    with np.errstate(all="ignore"):
+        for number in range(1000):
+            want = want * 2 - number
+    assert (await y).tolist() == want.tolist()
+    assert (await bob.stats()).ops_run == before + 2000
