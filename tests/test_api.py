@@ -33,24 +33,25 @@ def _announced(hub: subprocess.Popen[str]) -> str:
 
 async def test_a_hub_killed_under_pipelined_ops_loses_and_repeats_nothing() -> None:
     loop = asyncio.get_running_loop()
-    with process("fedsock.hub", "--port", "0") as first:
+    loop.set_debug(False)  # it notes where each of 10,000 tasks was made, which takes most of the time
+    with ExitStack() as children:  # all of them outlive the connection
+        first = children.enter_context(process("fedsock.hub", "--port", "0"))
         url = await loop.run_in_executor(None, _announced, first)
-        port = url.rsplit(":", 1)[1]
-        with process("fedsock.worker", "--name", "bob", "--hub", url):
-            async with fedsock.connect(url) as hub:
-                bob = await hub.worker("bob", timeout=30)
-                x = await bob.send(np.arange(3.0)).wait()
-                before = (await bob.stats()).ops_run
-                pointers = [x + number for number in range(5000)]
-                await pointers[100].wait()
-                first.send_signal(signal.SIGKILL)
-                first.wait(10)
-                with process("fedsock.hub", "--port", port) as second:
-                    await loop.run_in_executor(None, _announced, second)
-                    pointers += [x + number for number in range(5000, 10_000)]
-                    results = await asyncio.gather(*pointers)
-                    assert [result[0] for result in results] == list(range(10_000))
-                    assert (await bob.stats()).ops_run == before + 10_000
+        children.enter_context(process("fedsock.worker", "--name", "bob", "--hub", url))
+        async with fedsock.connect(url) as hub:
+            bob = await hub.worker("bob", timeout=30)
+            x = await bob.send(np.arange(3.0)).wait()
+            before = (await bob.stats()).ops_run
+            pointers = [x + number for number in range(5000)]
+            await pointers[100].wait()
+            first.send_signal(signal.SIGKILL)
+            first.wait(10)
+            second = children.enter_context(process("fedsock.hub", "--port", url.rsplit(":", 1)[1]))
+            await loop.run_in_executor(None, _announced, second)
+            pointers += [x + number for number in range(5000, 10_000)]
+            results = await asyncio.gather(*pointers)
+            assert [result[0] for result in results] == list(range(10_000))
+            assert (await bob.stats()).ops_run == before + 10_000
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
