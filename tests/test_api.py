@@ -7,6 +7,7 @@ import inspect
 import os
 import signal
 import subprocess
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
