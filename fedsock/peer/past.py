@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from fedsock.protocol.frames import CONVERSATION, Head
-from fedsock.protocol.link import Link
+from fedsock.protocol.link import UNKNOWN_LINK, Link
+
+LINK_OVER = "link_over"
+"""The code of a reset by a peer that gave the conversation up."""
 
 REMEMBERED = 1000
 """Addresses whose last conversation is remembered."""
@@ -49,5 +52,13 @@ class Past:
         # Its sender can't have received anything in it yet.
         if head.seq is None or head.seq != head.base + 1 or head.ack != head.base:
             return False
-        last = self._last.get(head.sender) if link is None else link.base
-        return last is None or head.base > last
+        last = self._last.get(head.sender, -1) if link is None else link.base
+        return head.base > last
+
+    def refusal(self, head: Head) -> str:
+        """Return the code of the reset that answers a frame of no conversation that there is.
+
+        Args:
+            head: the frame's.
+        """
+        return LINK_OVER if head.base <= self._last.get(head.sender, -1) else UNKNOWN_LINK

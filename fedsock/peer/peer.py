@@ -27,7 +27,7 @@ from fedsock.peer.past import Past
 from fedsock.peer.writer import Writer
 from fedsock.protocol import hubmessages as hub
 from fedsock.protocol.frames import Frame, Head, address, build, link_head, split
-from fedsock.protocol.link import UNKNOWN_LINK, Batch, Chunk, Ended, Link, LinkEnd, StreamSent
+from fedsock.protocol.link import Batch, Chunk, Ended, Link, LinkEnd, StreamSent
 from fedsock.transport.base import Transport, TransportClosed
 
 RETRY_FIRST_SECONDS = 0.05
@@ -306,7 +306,7 @@ class Peer:
             link = self._begin(head.sender, head.base)
         if link is None:
             if head.reset is None:
-                self._say(build(head.sender, self.address, 0, reset=UNKNOWN_LINK))
+                self._say(build(head.sender, self.address, head.base, reset=self._past.refusal(head)))
             return
         try:
             self._events(head.sender, link.receive(head, body, self._loop.time()))
@@ -320,8 +320,8 @@ class Peer:
                 self._writer.flush(link)
 
     def _reset(self, remote: str, code: str) -> None:
-        if self._drop(remote) is not None:
-            self._say(build(remote, self.address, 0, reset=code))
+        if (link := self._drop(remote)) is not None:
+            self._say(build(remote, self.address, link.base, reset=code))
             self._owner.ended(remote, LinkEnd("reset", code))
             self._watch()
 

@@ -3,7 +3,7 @@ r"""Frames: one WebSocket message is a head (a JSON object), a newline, and a bo
 - a batch of messages:  ``{"to":"bob@3f2a","from":"s-5f1c@91d0","seq":41,"ack":17}\n[{"t":...},...]``
 - a chunk of a stream:  ``{"to":...,"from":...,"seq":42,"ack":17,"stream":5,"at":1048576}\n<bytes>``
 - an ack alone:         ``{"to":...,"from":...,"ack":17}\n``
-- the end of a link:    ``{"to":...,"from":...,"reset":"bad_message"}\n``
+- the end of a link:    ``{"to":...,"from":...,"ack":0,"reset":"bad_message"}\n``
 - a peer and its hub:   ``{"t":"hello",...}\n``, without "to"
 
 Chunks travel as binary WebSocket messages, all other frames as text. In code a frame is always ``bytes``.
@@ -61,7 +61,8 @@ class Head(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
         sender: the address it comes from (key ``from`` on the wire).
         seq: the frame's number, 1 and up in each direction (behind a multiple of ``CONVERSATION`` in a conversation
             that was begun anew); None outside of the order (ack alone, reset).
-        ack: the highest number that the sender received in order; for none the number before the first.
+        ack: the highest number that the sender received in order; for none the number before the first, as in a
+            reset, where it says which conversation ends.
         stream: the number of the stream that the body is a chunk of; None when the body is a batch.
         at: the chunk's offset in its stream, bytes.
         reset: why the link ends, a short word; None on all other frames.
@@ -77,13 +78,14 @@ class Head(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 
     @property
     def base(self) -> int:
-        """The number before the first one of this frame's conversation; without meaning for a reset."""
+        """The number before the first one of this frame's conversation."""
         number = self.ack if self.seq is None else self.seq - 1
         return number - number % CONVERSATION
 
 
 _KEYS = frozenset(
-    frozenset({"to", "from"} | keys) for keys in ({"seq", "ack"}, {"seq", "ack", "stream", "at"}, {"ack"}, {"reset"})
+    frozenset({"to", "from"} | keys)
+    for keys in ({"seq", "ack"}, {"seq", "ack", "stream", "at"}, {"ack"}, {"ack", "reset"})
 )
 """The four kinds of link frames, by the keys of their heads."""
 
@@ -152,7 +154,7 @@ def build(
     Args:
         to: the address it goes to.
         sender: the address it comes from.
-        ack: the highest number received in order; left out of a reset.
+        ack: the highest number received in order; of a reset, a number of the conversation that ends.
         seq: the frame's number, for batches and chunks.
         stream: the stream that the body is a chunk of; then ``at`` and ``seq`` are due too.
         at: the chunk's offset in its stream, bytes.
@@ -164,7 +166,7 @@ def build(
     elif seq is not None:
         head = f'{{"to":"{to}","from":"{sender}","seq":{seq},"ack":{ack}}}\n'
     elif reset is not None:
-        head = f'{{"to":"{to}","from":"{sender}","reset":"{reset}"}}\n'
+        head = f'{{"to":"{to}","from":"{sender}","ack":{ack},"reset":"{reset}"}}\n'
     else:
         head = f'{{"to":"{to}","from":"{sender}","ack":{ack}}}\n'
     return head.encode() + body

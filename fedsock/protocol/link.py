@@ -29,7 +29,7 @@ from fedsock.protocol.outgoing import Queue, Streams
 __all__ = ["UNKNOWN_LINK", "Batch", "Chunk", "Ended", "Event", "Link", "LinkEnd", "StreamSent"]
 
 UNKNOWN_LINK = "unknown_link"
-"""The code of a reset that answers a frame of a conversation that its receiver doesn't have, or not any more."""
+"""The code of a reset by a peer that has, and remembers, no such conversation."""
 
 
 class Link:
@@ -203,14 +203,14 @@ class Link:
         """
         if self.ended is not None or head.sender != self.remote or head.to != self.local:
             return []
+        if head.base != self.base:
+            return []
         flight, incoming = self._flight, self._incoming
         if head.reset is not None:
             if head.reset == UNKNOWN_LINK and incoming.received == flight.acked == self.base:
-                # No first frame is refused so: what was, are frames of the conversation before this one.
+                # The first frame was lost, and what came behind it was not. All will be written again.
                 return []
             return self._end(LinkEnd("reset", head.reset))
-        if head.base != self.base:
-            return []
         ack, seq = head.ack, head.seq
         if ack > flight.numbered:
             raise BadFrame(f"frame {ack} was acknowledged, but {flight.numbered} was the last one")
@@ -333,7 +333,7 @@ class Link:
         """
         if self.ended is not None:
             return []
-        self._farewell = build(self.remote, self.local, 0, reset=code)
+        self._farewell = build(self.remote, self.local, self.base, reset=code)
         return self._end(LinkEnd("reset", code))
 
     def _end(self, end: LinkEnd) -> list[Event]:

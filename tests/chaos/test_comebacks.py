@@ -14,7 +14,7 @@ from fedsock.hub.router import Router
 from fedsock.protocol import liveness
 from fedsock.session.handle import WorkerHandle
 from fedsock.worker.engine import Engine
-from tests.chaos.roads import Road, Watched, until
+from tests.chaos.roads import SESSION, WORKER, Roads, until
 
 GRACE_SECONDS = 0.2
 
@@ -22,22 +22,18 @@ GRACE_SECONDS = 0.2
 class House:
     """An embedded hub, bob, and the roads of both."""
 
-    def __init__(self, hub: fedsock.Hub, bob: WorkerHandle, watched: Watched) -> None:
-        assert hub._peer is not None
-        peer, service = hub._virtual[0]
-        self.hub, self.bob = hub, bob
-        self.engine: Engine = service._engine
-        self.session_road = watched.road(0, hub._peer)
-        self.worker_road = watched.road(1, peer)
+    def __init__(self, hub: fedsock.Hub, bob: WorkerHandle, roads: Roads) -> None:
+        self.hub, self.bob, self.roads = hub, bob, roads
+        self.engine: Engine = hub._virtual[0][1]._engine
 
 
 @pytest.fixture
 async def house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     monkeypatch.setattr(liveness, "GRACE", GRACE_SECONDS)
     hub = fedsock.Hub(port=0)
-    watched = Watched(hub)
+    roads = Roads(hub)
     async with hub:
-        yield House(hub, await hub.virtual_worker("bob", data={"x": np.ones(3)}, private=False), watched)
+        yield House(hub, await hub.virtual_worker("bob", data={"x": np.ones(3)}, private=False), roads)
 
 
 async def works(hub: fedsock.Hub) -> None:
@@ -47,25 +43,24 @@ async def works(hub: fedsock.Hub) -> None:
     assert await bob.datasets["x"].sum() == 3.0
 
 
-async def away_too_long(house: House, road: Road) -> None:
+async def away_too_long(house: House, who: int) -> None:
     """Have one end away until the other gives it up."""
     x = await house.bob.send(np.arange(3.0)).wait()
-    road.cut()
-    if road is house.session_road:
+    house.roads.cut(who)
+    if who == SESSION:
         await until(lambda: house.engine.sessions == 0)
     else:
         with pytest.raises(errors.WorkerLost):
             await x.sum()
-    road.mend()
+    house.roads.mend()
     with pytest.raises(errors.WorkerLost):
         await x.sum()
 
 
-@pytest.mark.parametrize("who", ["session", "worker"])
-async def test_it_works_again_as_often_as_needed(house: House, who: str) -> None:
-    road = house.session_road if who == "session" else house.worker_road
+@pytest.mark.parametrize("who", [SESSION, WORKER], ids=["session", "worker"])
+async def test_it_works_again_as_often_as_needed(house: House, who: int) -> None:
     for _ in range(3):
-        await away_too_long(house, road)
+        await away_too_long(house, who)
         await works(house.hub)
         assert await house.hub.worker("bob") is house.bob
         assert house.engine.sessions == 1
@@ -75,11 +70,11 @@ async def test_it_works_again_as_often_as_needed(house: House, who: str) -> None
 async def test_frames_under_way_when_a_session_was_forgotten(house: House) -> None:
     """Each is refused; only the first refusal is about what the session has."""
     x = await house.bob.send(np.arange(3.0)).wait()
-    house.session_road.cut()
+    house.roads.cut(SESSION)
     large = house.bob.send(np.zeros(100_000))
     refused = [x + number for number in range(5000)]
     await until(lambda: house.engine.sessions == 0)
-    house.session_road.mend()
+    house.roads.mend()
     for pointer in (large, *refused[::1000]):
         with pytest.raises(errors.WorkerLost):
             await pointer

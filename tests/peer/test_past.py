@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from fedsock.peer.past import REMEMBERED, Past
+from fedsock.peer.past import LINK_OVER, REMEMBERED, Past
 from fedsock.protocol.frames import CONVERSATION, Head
-from fedsock.protocol.link import Link
+from fedsock.protocol.link import UNKNOWN_LINK, Link
 
 WORKER, SESSION = "bob@aaaa", "s-1@bbbb"
 
@@ -59,3 +59,11 @@ def test_it_remembers_the_last_ones() -> None:
         past.over(link(remote=f"bob@{number + 1:04x}"))
     assert past.base(SESSION) == CONVERSATION
     assert past.base("bob@0000") == 0
+
+
+def test_what_was_given_up_is_refused_otherwise_than_what_never_was() -> None:
+    past = Past()
+    assert past.refusal(head(2, 0)) == UNKNOWN_LINK
+    past.over(link())
+    assert past.refusal(head(1, 0)) == past.refusal(head(None, 9)) == LINK_OVER
+    assert past.refusal(head(CONVERSATION + 2, CONVERSATION)) == UNKNOWN_LINK

@@ -170,6 +170,17 @@ async def test_a_session_given_up_is_not_taken_for_a_new_one(house: House) -> No
     assert not house.worker.has_link(house.session.address)
 
 
+async def test_a_frame_behind_a_lost_first_one_ends_nothing(house: House) -> None:
+    link = house.session.link(house.worker.address)
+    house.worker._frame(*_read(build(house.worker.address, house.session.address, 0, seq=2, body=b'[{"n":2}]')))
+    await house.session._writer.drained()
+    await house.worker._writer.drained()
+    link.send(b'{"n":1}')
+    house.session.flush(link)
+    await house.bob.until(lambda: house.bob.heard)
+    assert house.alice.ends == []
+
+
 def _read(frame: bytes) -> tuple[Head, memoryview]:
     head, body = split(frame)
     return link_head(head), body

@@ -55,7 +55,7 @@ def test_a_chunk_comes_back(to: str, sender: str, ack: int, seq: int, stream: in
 def test_an_ack_and_a_reset_come_back(to: str, sender: str, ack: int) -> None:
     assert parse(build(to, sender, ack)) == (Head(to, sender, None, ack), b"")
     reset = parse(build(to, sender, ack, reset="bad_message"))
-    assert reset == (Head(to, sender, reset="bad_message"), b"")
+    assert reset == (Head(to, sender, ack=ack, reset="bad_message"), b"")
 
 
 def test_the_wire_is_as_written_down() -> None:
@@ -64,7 +64,7 @@ def test_the_wire_is_as_written_down() -> None:
         b'{"to":"bob@3f2a","from":"s-5f1c@91d0","seq":42,"ack":17,"stream":5,"at":1048576}\n\n\0'
     )
     assert build(BOB, ANN, 0) == b'{"to":"bob@3f2a","from":"s-5f1c@91d0","ack":0}\n'
-    assert build(BOB, ANN, 9, reset="swept") == b'{"to":"bob@3f2a","from":"s-5f1c@91d0","reset":"swept"}\n'
+    assert build(BOB, ANN, 9, reset="swept") == b'{"to":"bob@3f2a","from":"s-5f1c@91d0","ack":9,"reset":"swept"}\n'
 
 
 def test_a_hub_frame_is_split_too() -> None:
@@ -149,7 +149,7 @@ def test_ordinals_begin_at_one(key: str) -> None:
         "to from seq ack stream",
         "to from seq ack at",
         "to from ack stream at",
-        "to from ack reset",
+        "to from reset",
         "to from seq ack reset",
         "to from seq ack extra",
     ],
@@ -163,7 +163,7 @@ def test_only_the_four_kinds_of_heads_pass(keys: str) -> None:
 @pytest.mark.parametrize("code", [None, 1, "", "Bad", "bad message", "x" * 33, "bad\n", "_"], ids=repr)
 def test_reset_codes_are_short_words(code: object) -> None:
     with pytest.raises(BadFrame):
-        link_head({"to": BOB, "from": ANN, "reset": code})
+        link_head({"to": BOB, "from": ANN, "ack": 0, "reset": code})
 
 
 BAD_ADDRESSES = [

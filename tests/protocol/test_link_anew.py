@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from fedsock.errors import BadFrame
+from fedsock.protocol.flight import STALL
 from fedsock.protocol.frames import CONVERSATION, build
 from fedsock.protocol.link import UNKNOWN_LINK, Batch, Link, LinkEnd
-from tests.protocol.wire import ANN, BOB, feed, from_bob, new, seqs, three_in_flight, write
+from tests.protocol.wire import ANN, BOB, feed, from_bob, seqs, three_in_flight, write
 
 
 def anew(base: int = CONVERSATION) -> Link:
@@ -66,16 +67,30 @@ def test_within_a_conversation_what_can_not_be_is_still_a_bad_frame() -> None:
         feed(link, from_bob(CONVERSATION + 2), 0.1)
 
 
-def test_a_late_answer_to_an_old_conversation_does_not_end_the_new_one() -> None:
+def test_a_late_reset_of_an_old_conversation_does_not_end_the_new_one() -> None:
     link = anew()
-    late = build(ANN, BOB, 0, reset=UNKNOWN_LINK)
-    assert feed(link, late, 0.1) == [] and link.ended is None
-    feed(link, from_bob(CONVERSATION + 1), 0.2)
-    feed(link, late, 0.3)
-    assert link.ended == LinkEnd("reset", UNKNOWN_LINK), "the peer had begun, and forgot it"
+    for ack in (0, 7, 2 * CONVERSATION):
+        assert feed(link, build(ANN, BOB, ack, reset="link_over"), 0.1) == [] and link.ended is None
+    feed(link, build(ANN, BOB, CONVERSATION, reset="link_over"), 0.2)
+    assert link.ended == LinkEnd("reset", "link_over")
 
 
-def test_other_resets_end_a_conversation_at_its_beginning() -> None:
-    link = new()
-    feed(link, build(ANN, BOB, 0, reset="bad_message"), 0.1)
+def test_a_peer_that_knows_nothing_yet_ends_nothing() -> None:
+    link, frames = three_in_flight()
+    unknown = build(ANN, BOB, 0, reset=UNKNOWN_LINK)
+    assert feed(link, unknown, 0.1) == [] and link.ended is None, "frame 1 was lost, frame 2 was not"
+    link.tick(STALL)
+    assert write(link, STALL) == frames
+    feed(link, from_bob(1), STALL)
+    feed(link, unknown, STALL)
+    assert link.ended == LinkEnd("reset", UNKNOWN_LINK), "it knew, and has forgotten"
+
+
+def test_a_reset_says_which_conversation_ends() -> None:
+    link, bob = anew(), Link(BOB, ANN, now=0.0, base=CONVERSATION)
+    bob.socket_up(0.0)
+    bob.reset("bad_message", 0.1)
+    (frame,) = write(bob, 0.1)
+    assert frame == build(ANN, BOB, CONVERSATION, reset="bad_message")
+    feed(link, frame, 0.1)
     assert link.ended == LinkEnd("reset", "bad_message")

@@ -146,7 +146,7 @@ def test_a_reset_ends_both_sides_once() -> None:
     assert one.reset("bad_message", 1.0) == [Ended(LinkEnd("reset", "bad_message"))]
     assert one.reset("again", 1.0) == []
     (frame,) = write(one, 1.0)
-    assert split(frame)[0] == {"to": BOB, "from": ANN, "reset": "bad_message"}
+    assert split(frame)[0] == {"to": BOB, "from": ANN, "ack": 0, "reset": "bad_message"}
     assert feed(two, frame, 1.0) == [Ended(LinkEnd("reset", "bad_message"))]
     assert feed(two, frame, 1.0) == [] and write(two, 1.0) == []
 

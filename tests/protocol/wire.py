@@ -285,7 +285,7 @@ class World:
             # What a peer answers when it has no such link.
             if b'"reset":' not in frame:
                 other = "b" if name == "a" else "a"
-                answer = build(NAMES[other], NAMES[name], 0, reset="unknown_link")
+                answer = build(NAMES[other], NAMES[name], split(frame)[0]["ack"], reset="link_over")
                 self._carry(side, "up", answer, lambda: self._route(name, answer))
             return
         self._take(name, feed(side.link, frame, self.now))
