@@ -257,7 +257,7 @@ class Hub(Connection):
         await self._server.close()
 
     async def _dial(self) -> Transport:
-        ours, theirs = memory_pair()
+        ours, theirs = memory_pair(at_once=True)
         await self._server.attach(theirs)
         return ours
 

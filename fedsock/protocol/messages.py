@@ -9,7 +9,7 @@ in a row. A *ref* is an id or the name of an owner's data set.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -279,6 +279,5 @@ def to_session(body: bytes | memoryview) -> Sequence[ToSession]:
     return _decode(body, _BatchToSession).messages
 
 
-def encode(message: Message) -> bytes:
-    """Return a message's JSON; trees in it are what ``values.to_json`` gave."""
-    return orjson.dumps(msgspec.to_builtins(message))
+encode: Callable[[Message], bytes] = msgspec.json.Encoder().encode
+"""Return a message's JSON; trees in it are what ``values.to_json`` gave, or ``msgspec.Raw`` of that as JSON."""

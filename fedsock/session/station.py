@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 import numpy as np
 import orjson
 
@@ -201,8 +202,7 @@ class Station:
         self._make_room()
         number = self._next
         with self.outbox.opening(copy=copy, counted=counted) as stream:
-            tree = values.to_json(value, stream)
-            values.dumps(tree)
+            tree = msgspec.Raw(values.dumps(values.to_json(value, stream)))
             encoded = messages.encode(messages.Put(number, tree, list(tags), description))
             self._next = number + 1
             ticket = self.send(encoded)
@@ -329,7 +329,7 @@ class Station:
             self._settle_dead()
         if self._releases:
             if self.link.queued_messages:
-                self.release()  # travels with what is to be written anyway, behind it
+                self._queue_releases()  # travel with what is to be written anyway, behind it
             elif self._timer is None:
                 self._timer = self.loop.call_later(RELEASE_SECONDS, self.release)
         self.session.flush(self.link)
@@ -355,11 +355,17 @@ class Station:
         if self.lost is not None:
             return
         self._settle_dead()
-        entries = ranges(self._releases)
+        self._queue_releases()
+        self.session.flush(self.link)
+
+    def _queue_releases(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        entries = ranges(self._releases) if len(self._releases) > 2 else self._releases
         self._releases = []
         for start in range(0, len(entries), RELEASES_A_MESSAGE):
             self.link.send(orjson.dumps({"t": "release", "ids": entries[start : start + RELEASES_A_MESSAGE]}))
-        self.session.flush(self.link)
 
     # --- the end --------------------------------------------------------------------------------------------
 

@@ -74,8 +74,6 @@ class Transport(ABC):
     def write(self, frame: Frame, *, binary: bool = False) -> bool:
         """Hand a frame to the road if it has room now; return False when ``send`` would wait: nothing was written.
 
-        Never calls, before it returns, what the other end's ``deliver`` was given.
-
         Args:
             frame: a head, a newline and a body.
             binary: whether the body is raw bytes instead of JSON.

@@ -14,10 +14,11 @@ from fedsock.transport.delivery import Delivery
 class _Pipe(Delivery):
     """One direction: frames sent and not yet received."""
 
-    __slots__ = ("limit", "size", "writer")
+    __slots__ = ("at_once", "limit", "size", "writer")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, at_once: bool = False) -> None:
         super().__init__()
+        self.at_once = at_once
         self.size = 0
         self.limit = limit
         self.writer: asyncio.Future[None] | None = None
@@ -25,6 +26,10 @@ class _Pipe(Delivery):
     @property
     def full(self) -> bool:
         return self.size >= self.limit
+
+    def put(self, frame: Frame) -> None:
+        self.size += len(frame)
+        super().put(frame)
 
     def taken(self, frame: Frame) -> None:
         self.size -= len(frame)
@@ -67,8 +72,10 @@ class MemoryTransport(Transport):
         if len(frame) > FRAME_LIMIT:
             self._end(TOO_BIG, f"a frame of {len(frame)} bytes is above the limit of {FRAME_LIMIT}")
             return True
-        pipe.size += len(frame)
-        pipe.put(frame)
+        if pipe.at_once:
+            pipe.give(frame)
+        else:
+            pipe.put(frame)
         return True
 
     async def deliver(self, take: Callable[[Frame], None]) -> NoReturn:
@@ -92,13 +99,15 @@ class MemoryTransport(Transport):
         self._outgoing.end(code, reason)
 
 
-def memory_pair(limit_bytes: int = 4 * 1024 * 1024) -> tuple[Transport, Transport]:
+def memory_pair(limit_bytes: int = 4 * 1024 * 1024, *, at_once: bool = False) -> tuple[Transport, Transport]:
     """Return two ends of a road within this process and event loop.
 
     Its rules are those of a WebSocket: a frame above FRAME_LIMIT closes it with 1009.
 
     Args:
         limit_bytes: what may be queued in each direction, and one frame more, before ``send`` waits.
+        at_once: what is written to the first end is taken at the second before ``write`` returns, if it delivers; the
+            second must not wait for the first in what it does then. A hub doesn't.
     """
-    there, back = _Pipe(limit_bytes), _Pipe(limit_bytes)
+    there, back = _Pipe(limit_bytes, at_once), _Pipe(limit_bytes)
     return MemoryTransport(back, there), MemoryTransport(there, back)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from fedsock.errors import FedsockError, RemoteError
@@ -63,7 +64,7 @@ class WorkerService:
         try:
             self._perform(self._engine.receive(remote, messages))
         finally:
-            self._flush()
+            self._flush(remote)
 
     def chunk(self, remote: str, stream: int, at: int, data: memoryview) -> None:
         """Take a chunk of a stream.
@@ -72,7 +73,7 @@ class WorkerService:
             BadMessage: it doesn't fit its stream.
         """
         self._perform(self._engine.chunk(remote, stream, at, data))
-        self._flush()
+        self._flush(remote)
 
     def sent(self, remote: str, stream: int) -> None:
         """Do nothing: values are immutable, so a sent stream needs no care."""
@@ -126,7 +127,8 @@ class WorkerService:
         self._perform(self._engine.computed(compute, result, error))
         self._flush()
 
-    def _flush(self) -> None:
+    def _flush(self, reading: str = "") -> None:
+        """Write what the engine has to say; the peer itself writes on the link that it reads, once that is done."""
         peer = self._peer
         if peer is None:
             return
@@ -135,14 +137,16 @@ class WorkerService:
             if not (peer.has_link(instruction.peer) or _opens(instruction)):
                 continue
             link = peer.link(instruction.peer)
-            links[link] = None
+            if instruction.peer != reading:
+                links[link] = None
             if type(instruction) is Send:
                 link.send(m.encode(instruction.message))
             elif type(instruction) is Stopped:
                 link.stop_stream(instruction.stream)
             else:
                 self._send_value(instruction)  # type: ignore[arg-type]
-        peer.flush(*links)
+        if links:
+            peer.flush(*links)
 
     def _send_value(self, instruction: SendValue) -> None:
         assert self._peer is not None  # noqa: S101  # only called by _flush
@@ -154,8 +158,7 @@ class WorkerService:
             return streams[-1]
 
         try:
-            tree = to_json(instruction.value, stream)
-            dumps(tree)
+            value = msgspec.Raw(dumps(to_json(instruction.value, stream)))
         except FedsockError as error:
             for number in streams:
                 link.stop_stream(number)
@@ -163,9 +166,9 @@ class WorkerService:
                 link.send(m.encode(m.Error(request.id, RemoteError.code, str(error), object=request.ref)))
             return
         if isinstance(request, m.Get):
-            link.send(m.encode(m.Value(request.id, tree)))
+            link.send(m.encode(m.Value(request.id, value)))
         else:
-            link.send(m.encode(m.Deliver(request.session, request.id, tree)))
+            link.send(m.encode(m.Deliver(request.session, request.id, value)))
 
 
 def _opens(instruction: Any) -> bool:
