@@ -146,14 +146,14 @@ class Link:
             return self._last_frame()
         flight, incoming = self._flight, self._incoming
         ack_due = incoming.ack_at is not None and now >= incoming.ack_at
-        if flight.replaying:
+        if flight.cursor <= flight.numbered:
             # A frame written again carries the ack of its first time, so the new one doesn't wait for it.
             if not ack_due and flight.bytes < self._window.size:
                 return flight.replay(now)
-        elif flight.bytes < self._window.size and len(flight) < FLIGHT_FRAMES:
-            if len(self._queue):
+        elif flight.bytes < self._window.size and flight.numbered - flight.acked < FLIGHT_FRAMES:
+            if self._queue.bytes:
                 return self._number(now, self._queue.cut())
-            if len(self._streams):
+            if self._streams.active:
                 stream, at, data, last = self._streams.cut(self._window.chunk)
                 return self._number(now, data, stream, at, stream if last else 0)
         if ack_due:

@@ -138,14 +138,15 @@ class Streams:
     """Large values on their way out, each under a number (1, 2, ...), cut into chunks one of each in turn.
 
     Attributes:
+        active: number -> bytes of the streams that have some to be cut, or are empty and have their one chunk to come.
         bytes: still to be cut.
         unsent: the numbers of the streams whose end nobody was told of, by ``acknowledged`` or ``stop``.
     """
 
-    __slots__ = ("_active", "_at", "_last", "_turn", "bytes", "unsent")
+    __slots__ = ("_at", "_last", "_turn", "active", "bytes", "unsent")
 
     def __init__(self) -> None:
-        self._active: dict[int, memoryview] = {}
+        self.active: dict[int, memoryview] = {}
         self._at: dict[int, int] = {}
         self._turn: deque[int] = deque()
         self._last = 0
@@ -154,7 +155,7 @@ class Streams:
 
     def __len__(self) -> int:
         """Return how many streams have bytes to be cut."""
-        return len(self._active)
+        return len(self.active)
 
     def add(self, data: memoryview) -> int:
         """Begin a stream and return its number.
@@ -165,7 +166,7 @@ class Streams:
         """
         flat = data.cast("B") if data.nbytes else memoryview(b"")
         self._last = number = self._last + 1
-        self._active[number] = flat
+        self.active[number] = flat
         self._at[number] = 0
         self._turn.append(number)
         self.unsent.add(number)
@@ -181,7 +182,7 @@ class Streams:
         if number not in self.unsent:
             return False
         self.unsent.remove(number)
-        data = self._active.pop(number, None)
+        data = self.active.pop(number, None)
         if data is not None:
             self.bytes -= len(data) - self._at.pop(number)
             self._turn.remove(number)
@@ -207,7 +208,7 @@ class Streams:
             limit: bytes that the chunk may have.
         """
         number = self._turn.popleft()
-        data, at = self._active[number], self._at[number]
+        data, at = self.active[number], self._at[number]
         end = at + limit
         chunk = data[at:end]
         self.bytes -= len(chunk)
@@ -215,12 +216,12 @@ class Streams:
             self._at[number] = end
             self._turn.append(number)
             return number, at, chunk, False
-        del self._active[number], self._at[number]
+        del self.active[number], self._at[number]
         return number, at, chunk, True
 
     def close(self) -> None:
         """Drop all streams."""
-        self._active.clear()
+        self.active.clear()
         self._at.clear()
         self._turn.clear()
         self.unsent.clear()

@@ -22,6 +22,7 @@ from fedsock.errors import (
     WrongLoop,
 )
 from fedsock.protocol import messages, values
+from fedsock.protocol.frames import JSON_BATCH_BYTES
 from fedsock.protocol.link import Link
 from fedsock.session.encoding import described, encode
 from fedsock.session.losses import apart
@@ -81,6 +82,9 @@ class Station:
         self.ticking = False
         self.lost: FedsockError | None = None
         self._releases: list[int] = []
+        # Somebody waits for an answer that is queued; the tick has been put off once already.
+        self._awaited = False
+        self._put_off = False
         self._timer: asyncio.TimerHandle | None = None
         self._next = 1
         self._thread = get_ident()
@@ -234,6 +238,7 @@ class Station:
             return number
         request.ticket = self.send(encoded)
         self.requests[number] = request
+        self._awaited = True
         return number
 
     def abandon(self, number: int, request: Fetch) -> None:
@@ -321,10 +326,16 @@ class Station:
 
     def tick(self) -> None:
         """Withdraw what nobody needs, free what is gone, and have the rest written."""
-        self.ticking = False
         if self.lost is not None:
+            self.ticking = self._put_off = False
             self._forget_dead()
             return
+        if not (self._awaited or self._put_off) and self.link.queued_bytes < JSON_BATCH_BYTES:
+            # Tasks made for these ops, as gather makes them, begin after this and ask for the values: one frame for all.
+            self._put_off = True
+            self.loop.call_soon(self.tick)
+            return
+        self.ticking = self._put_off = self._awaited = False
         if self.dead:
             self._settle_dead()
         if self._releases:
