@@ -278,7 +278,7 @@ class FakePeer:
         self.workers: dict[str, FakeWorker] = {}
         self.present: set[str] = set()
         self.closed = False
-        self._woken = False
+        self.woken = False
 
     def add(self, name: str, epoch: str = "aaaa", private: tuple[str, ...] = (), **datasets: Any) -> FakeWorker:
         worker = FakeWorker(self, f"{name}@{epoch}", datasets, frozenset(private))
@@ -295,12 +295,12 @@ class FakePeer:
             self.workers[remote].link = FakeLink()
 
     def flush(self, *links: object) -> None:
-        if not self._woken:
-            self._woken = True
+        if not self.woken:
+            self.woken = True
             asyncio.get_running_loop().call_soon(self.pump)
 
     def pump(self) -> None:
-        self._woken = False
+        self.woken = False
         for worker in list(self.workers.values()):
             worker.pump()
 
@@ -319,6 +319,12 @@ class House:
     alice: WorkerHandle
     bobs: FakeWorker
     alices: FakeWorker
+
+    async def written(self) -> None:
+        """Wait until what is queued for bob has been written, and read there."""
+        async with asyncio.timeout(5):
+            while self.bob.station.ticking or self.peer.woken:
+                await asyncio.sleep(0)
 
     async def until_held(self, *pointers: Any) -> None:
         """Wait until bob holds these values and his data sets, and no others."""

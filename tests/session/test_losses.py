@@ -53,8 +53,7 @@ async def test_a_new_epoch(house: Any) -> None:
     await p
     house.bobs.mute = True
     sent = p + 1
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await house.written()
     house.bobs.link.held = True
     queued = p + 2
     waiting = asyncio.create_task(queued.get())

@@ -15,8 +15,7 @@ async def test_an_abandoned_value_is_stopped(house: Any) -> None:
     p = house.bob.send(np.ones(10_000))
     with pytest.raises(TimeoutError):
         await p.get(timeout=0.02)
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await house.written()
     assert [one.stream for one in house.bobs.named(messages.Stop)] == [1]
     real(house.bobs.address, 1, 0, memoryview(b"late"))
     house.bobs.link.held = True
