@@ -331,7 +331,7 @@ class Station:
             self._forget_dead()
             return
         if not (self._awaited or self._put_off) and self.link.queued_bytes < JSON_BATCH_BYTES:
-            # Tasks made for these ops, as gather makes them, begin after this and ask for the values: one frame for all.
+            # Tasks made for these ops, as gather makes them, begin after this and ask for values: one frame for all.
             self._put_off = True
             self.loop.call_soon(self.tick)
             return

@@ -323,7 +323,7 @@ class House:
     async def written(self) -> None:
         """Wait until what is queued for bob has been written, and read there."""
         async with asyncio.timeout(5):
-            while self.bob.station.ticking or self.peer.woken:
+            while self.bob.station.ticking or self.peer.woken:  # noqa: ASYNC110 (as below)
                 await asyncio.sleep(0)
 
     async def until_held(self, *pointers: Any) -> None:
