@@ -7,13 +7,12 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
 from typing import Literal
 
 from fedsock.errors import (
-    BY_CODE,
     BadFrame,
     Closed,
-    ConnectionFailed,
     FedsockError,
     HubTimeout,
     NameTaken,
@@ -24,18 +23,12 @@ from fedsock.errors import (
 from fedsock.peer.alarm import Alarm
 from fedsock.peer.owner import Owner
 from fedsock.peer.past import Past
+from fedsock.peer.tries import RETRIED, Told, Tries, refusal
 from fedsock.peer.writer import Writer
 from fedsock.protocol import hubmessages as hub
 from fedsock.protocol.frames import Frame, Head, address, build, link_head, split
 from fedsock.protocol.link import Batch, Chunk, Ended, Link, LinkEnd, StreamSent
 from fedsock.transport.base import Transport, TransportClosed
-
-RETRY_FIRST_SECONDS = 0.05
-RETRY_MOST_SECONDS = 2.0
-"""Between two tries to reach the hub: doubling from the first to the most."""
-
-WELCOME_SECONDS = 10.0
-"""A hub that doesn't answer a hello within this is not one."""
 
 log = logging.getLogger("fedsock.peer")
 
@@ -49,6 +42,7 @@ class Peer:
         dial: makes a socket to the hub.
         owner: whom it speaks for.
         token: what the hub's token file asks for.
+        told: told of every try to reach the hub why it failed, or None when it was reached.
 
     Attributes:
         address: ``name@epoch``.
@@ -65,6 +59,7 @@ class Peer:
         owner: Owner,
         *,
         token: str | None = None,
+        told: Told | None = None,
     ) -> None:
         self.name = name
         self.epoch = secrets.token_hex(8)
@@ -73,10 +68,10 @@ class Peer:
         self.connected = False
         self.failed: FedsockError | None = None
         self._role: Literal["worker", "session"] = role
-        self._dial = dial
         self._owner = owner
-        self._token = token
-        self._secret = secrets.token_hex(16)
+        secret = secrets.token_hex(16)
+        hello = hub.Hello(name=name, epoch=self.epoch, role=role, secret=secret, token=token)
+        self._tries = Tries(dial, hello, told)
         self._links: dict[str, Link] = {}
         self._past = Past()
         self._task: asyncio.Task[None] | None = None
@@ -123,26 +118,17 @@ class Peer:
             timeout: seconds; None tries for ever.
 
         Raises:
-            HubTimeout: no hub answered in time.
-            NotAuthorized, NameTaken, ConnectionFailed: it doesn't take this peer.
+            HubTimeout: no hub answered in time; says what came instead.
+            NotAuthorized, NameTaken, Superseded: the hub doesn't take this peer.
+            Closed: it was closed meanwhile.
 
         Cancelling leaves no socket and no task.
         """
-        last: Exception | None = None
         try:
             async with asyncio.timeout(timeout):
-                pause = RETRY_FIRST_SECONDS
-                while True:
-                    try:
-                        transport = await self._hello()
-                        break
-                    except (NotAuthorized, NameTaken, Superseded):
-                        raise
-                    except (OSError, TransportClosed, ConnectionFailed) as error:
-                        last = error
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, RETRY_MOST_SECONDS)
+                transport = await self._reach(NotAuthorized, NameTaken, Superseded, Closed)
         except TimeoutError:
+            last = self._tries.last
             raise HubTimeout(f"no hub answered within {timeout} s ({last or 'nobody is listening'})") from last
         self._task = asyncio.create_task(self._run(transport), name=f"fedsock peer {self.address}")
 
@@ -182,25 +168,24 @@ class Peer:
 
     # ---- the socket's life
 
-    async def _hello(self) -> Transport:
-        transport = await self._dial()
-        try:
-            hello = hub.Hello(name=self.name, epoch=self.epoch, role=self._role, secret=self._secret, token=self._token)
-            async with asyncio.timeout(WELCOME_SECONDS):
-                await transport.send(hub.encode(hello))
-                answer = hub.decode(split(await transport.recv())[0])
-        except BaseException:
+    async def _reach(self, *final: type[FedsockError]) -> Transport:
+        """Try until the hub lets this peer in; errors of the final kinds are not tried again."""
+        while True:
+            self._tick()
+            if self._closing:
+                raise Closed("this peer was closed here")
+            try:
+                transport, welcome = await self._tries.hello()
+            except final:
+                raise
+            except RETRIED as error:
+                log.debug("hub not reached: %s", error)
+                self._tries.failed(error)
+                continue
+            if not self._closing:
+                self._welcome(welcome)
+                return transport
             transport.abort()
-            raise
-        if isinstance(answer, hub.Refused):
-            await transport.close()
-            kind = BY_CODE.get(answer.code, ConnectionFailed)
-            raise kind(answer.message)
-        if not isinstance(answer, hub.Welcome):
-            transport.abort()
-            raise ConnectionFailed("what answers there is no fedsock hub")
-        self._welcome(answer)
-        return transport
 
     def _welcome(self, welcome: hub.Welcome) -> None:
         now = self._loop.time()
@@ -226,23 +211,15 @@ class Peer:
             finally:
                 transport.abort()
                 self._socket_down()
-            if self._closing or (again := await self._redial()) is None:
+            if self._closing:
                 return
-            transport = again
-
-    async def _redial(self) -> Transport | None:
-        pause = RETRY_FIRST_SECONDS
-        while True:
-            self._tick()
             try:
-                return await self._hello()
+                transport = await self._reach(Superseded, Closed)
             except Superseded as error:
                 self._give_up(error)
-                return None
-            except (OSError, TransportClosed, FedsockError, TimeoutError) as error:
-                log.debug("hub not reached: %s", error)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, RETRY_MOST_SECONDS)
+                return
+            except Closed:
+                return
 
     def _give_up(self, error: FedsockError) -> None:
         self.failed = error
@@ -270,13 +247,25 @@ class Peer:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        for task in tasks:
-            error = None if task.cancelled() else task.exception()
+        self._judge([error for task in tasks if not task.cancelled() and (error := task.exception()) is not None])
+
+    def _judge(self, errors: list[BaseException]) -> None:
+        """Take in why a socket is over: it broke, or what came by it made no sense."""
+        trouble: Exception | None = None
+        for error in errors:
             if isinstance(error, Superseded):
                 self._closing = True
                 self._give_up(error)
-            elif error is not None and not isinstance(error, (TransportClosed, OSError, ProtocolError)):
-                raise error
+            elif isinstance(error, FedsockError):
+                trouble = error
+            elif isinstance(error, Exception) and not isinstance(error, (TransportClosed, OSError)):
+                # A fault of this program: the next socket may do better, and nobody is helped by this peer's end.
+                log.error("%s gives its socket up", self.address, exc_info=error)
+                trouble = error
+        if trouble is None:
+            self._tries.served()
+        else:
+            self._tries.failed(trouble)
 
     def _tick(self) -> None:
         """Let the links know what time it is."""
@@ -357,8 +346,7 @@ class Peer:
         elif isinstance(message, hub.Probe):
             self._say(hub.encode(hub.Pong(nonce=message.nonce)))
         elif isinstance(message, hub.Refused):
-            kind = BY_CODE.get(message.code, ConnectionFailed)
-            raise kind(message.message)
+            raise refusal(message)
 
     def _back(self, remote: str, role: str) -> None:
         if role == "worker":
@@ -380,6 +368,11 @@ class Peer:
         self._owner.left(remote, reason)
 
     def _watch(self) -> None:
-        """Tell the hub whose presence a worker wants: the peers it has links with."""
-        if self._role == "worker" and self.connected:
-            self._say(hub.encode(hub.Watch(peers=list(self._links))))
+        """See to it that the hub learns whose presence a worker wants: the peers it has links with."""
+        if self._role == "worker" and self.connected and self._writer.news is None:
+            self._writer.news = self._watched
+            self._writer.wake()
+
+    def _watched(self) -> bytes:
+        # Those that came first: who comes when the hub's list is full doesn't put out others.
+        return hub.encode(hub.Watch(peers=list(islice(self._links, hub.WATCH_LIMIT))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from fedsock.peer.alarm import Alarm
 from fedsock.protocol.frames import carries_chunk
@@ -27,12 +27,15 @@ class Writer:
 
     Attributes:
         control: the peer's own frames for the hub, before all others.
+        news: makes one more of them once there is room for it, and is asked once; set however often before that,
+            one frame tells the last state.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, alarm: Alarm) -> None:
         self._loop = loop
         self._alarm = alarm
         self.control: deque[bytes] = deque()
+        self.news: Callable[[], bytes] | None = None
         # Links that may have something to write, in the order of their turns.
         self._awake: dict[Link, None] = {}
         self._transport: Transport | None = None
@@ -80,6 +83,9 @@ class Writer:
 
     def _flush(self, transport: Transport) -> bool:
         """Return whether all was written."""
+        if self.news is not None:
+            make, self.news = self.news, None
+            self.control.append(make())
         while self.control:
             # Taken out only once it is written, so that a socket that breaks under it loses nothing.
             if not transport.write(self.control[0]):

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fedsock.errors import BadMessage, HubTimeout, NameTaken
+from fedsock.errors import BadMessage, Closed, HubTimeout, NameTaken
 from fedsock.hub.server import HubServer
 from fedsock.peer.peer import Peer
+from fedsock.protocol import hubmessages as hm
 from fedsock.protocol.frames import Head, build, link_head, split
 from fedsock.protocol.link import LinkEnd
 from fedsock.transport.base import Transport
@@ -184,3 +185,115 @@ async def test_a_frame_behind_a_lost_first_one_ends_nothing(house: House) -> Non
 def _read(frame: bytes) -> tuple[Head, memoryview]:
     head, body = split(frame)
     return link_head(head), body
+
+
+class FakeHub:
+    """Answers each dial with the frames that it has for it; the last ones again and again."""
+
+    def __init__(self, *answers: list[bytes]) -> None:
+        self.answers = list(answers)
+        self.ends: list[Transport] = []
+        self.dialled = asyncio.Event()
+
+    async def dial(self) -> Transport:
+        ours, theirs = memory_pair()
+        self.ends.append(theirs)
+        for frame in self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]:
+            await theirs.send(frame)
+        self.dialled.set()
+        return ours
+
+    async def says(self, number: int) -> list[object]:
+        """Return what the peer said on a socket so far; at least its hello and one frame more."""
+        said: list[object] = [hm.from_peer(await asyncio.wait_for(self.ends[number].recv(), 5)) for _ in range(2)]
+        while (more := await _now(self.ends[number])) is not None:
+            said.append(hm.from_peer(more))
+        return said
+
+
+async def _now(transport: Transport) -> bytes | bytearray | None:
+    try:
+        async with asyncio.timeout(0.05):
+            return await transport.recv()
+    except TimeoutError:
+        return None
+
+
+def _welcome(peer: Peer) -> bytes:
+    return hm.encode(hm.Welcome(peer.address, []))
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"hello\n", b'{"t":"hi"}\n', hm.encode(hm.Refused("bad_frame", "x")), hm.encode(hm.Closing())]
+)
+async def test_garbage_before_the_welcome_is_tried_again(garbage: bytes) -> None:
+    hub = FakeHub([garbage], [])
+    told: list[Exception | None] = []
+    peer = Peer("bob", "worker", hub.dial, Notes(), told=told.append)
+    hub.answers[1].append(_welcome(peer))
+    await peer.start(10)
+    assert peer.connected
+    assert [error is None for error in told] == [False, True]
+    await peer.close()
+
+
+async def test_garbage_after_the_welcome_is_tried_again_more_and_more_slowly() -> None:
+    hub = FakeHub([])
+    told: list[Exception | None] = []
+    owner = Notes()
+    peer = Peer("bob", "worker", hub.dial, owner, told=told.append)
+    hub.answers[0] += [_welcome(peer), b"garbage\n"]
+    await peer.start(10)
+    start = asyncio.get_running_loop().time()
+    async with asyncio.timeout(10):
+        while len(hub.ends) < 4:
+            hub.dialled.clear()
+            await hub.dialled.wait()
+    assert asyncio.get_running_loop().time() - start >= 0.05 + 0.1 + 0.2 - 0.05
+    assert [error is None for error in told][:4] == [True, False, True, False]
+    await peer.close()
+
+
+async def test_a_fault_of_its_owner_ends_no_peer(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    def fails(address: str, role: str) -> None:
+        house.alice.joined = Notes.joined.__get__(house.alice)  # type: ignore[method-assign]
+        raise RuntimeError("a fault")
+
+    house.alice.joined = fails  # type: ignore[method-assign]
+    carol = Peer("carol", "worker", house.dial, Notes())
+    await carol.start()
+    await house.alice.until(lambda: carol.address in house.alice.present)
+    assert "a fault" in caplog.text
+    await carol.close()
+
+
+async def test_a_turns_new_links_make_one_watch_and_never_more_than_the_hub_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hm, "WATCH_LIMIT", 5)
+    hub = FakeHub([])
+    peer = Peer("bob", "worker", hub.dial, Notes())
+    hub.answers[0].append(_welcome(peer))
+    await peer.start()
+    for number in range(10):
+        peer.link(f"z{number}@0000")
+    peer.forget("z0@0000")
+    said = await hub.says(0)
+    assert [type(one) for one in said] == [hm.Hello, hm.Watch]
+    assert isinstance(said[1], hm.Watch)
+    assert said[1].peers == [f"z{number}@0000" for number in range(1, 6)]
+    peer.forget("z3@0000")
+    await asyncio.sleep(0)
+    again = hm.from_peer(await asyncio.wait_for(hub.ends[0].recv(), 5))
+    assert isinstance(again, hm.Watch) and again.peers == [f"z{n}@0000" for n in (1, 2, 4, 5, 6)]
+    await peer.close()
+
+
+async def test_closed_while_it_starts() -> None:
+    hub = FakeHub([b"garbage\n"])
+    peer = Peer("bob", "worker", hub.dial, Notes())
+    starting = asyncio.create_task(peer.start(None))
+    await asyncio.wait_for(hub.dialled.wait(), 5)
+    await peer.close()
+    with pytest.raises(Closed):
+        await asyncio.wait_for(starting, 5)

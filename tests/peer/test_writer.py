@@ -115,3 +115,24 @@ async def test_a_forgotten_link_writes_no_more(writer: Writer) -> None:
     await asyncio.wait_for(writer.drained(), 5)
     assert one.queued_messages == 1
     serving.cancel()
+
+
+async def test_news_are_made_when_there_is_room_and_once(writer: Writer) -> None:
+    here, there = memory_pair(limit_bytes=1)
+    serving = asyncio.create_task(writer.serve(here))
+    await asyncio.sleep(0)
+    writer.control += [b'{"t":"bye"}\n'] * 2  # for the second one there is no room
+    writer.flush()
+    state: list[int] = []
+    for number in range(1, 4):
+        state.append(number)
+        writer.news = lambda: b'{"t":"pong","nonce":"%d"}\n' % len(state)
+        writer.control.append(b'{"t":"bye"}\n')
+        writer.flush()
+    frames = []
+    while not frames or frames[-1].startswith(b'{"t":"bye"}'):
+        frames.append(await asyncio.wait_for(there.recv(), 5))
+    assert frames[-1] == b'{"t":"pong","nonce":"3"}\n'
+    await asyncio.wait_for(writer.drained(), 5)
+    assert writer.news is None and not writer.control
+    serving.cancel()
