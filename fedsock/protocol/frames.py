@@ -97,7 +97,8 @@ def split(frame: Frame) -> tuple[dict[str, Any], memoryview]:
         frame: what a transport received.
 
     Raises:
-        BadFrame: it is too long, has no newline within ``HEAD_LIMIT`` bytes, or the head isn't a JSON object.
+        BadFrame: it is too long, has no newline within ``HEAD_LIMIT`` bytes, or the head isn't a JSON object, or
+            one of a link frame that names a key twice.
     """
     if len(frame) > FRAME_LIMIT:
         raise BadFrame(f"a frame may have {FRAME_LIMIT} bytes, this one has {len(frame)}")
@@ -110,6 +111,9 @@ def split(frame: Frame) -> tuple[dict[str, Any], memoryview]:
         raise BadFrame("a frame's head must be JSON in UTF-8") from None
     if type(head) is not dict:
         raise BadFrame("a frame's head must be a JSON object")
+    # No value of a link frame's head has a colon. Of a key that comes twice two readers could take different ones.
+    if "to" in head and frame.count(b":", 0, end) != len(head):
+        raise BadFrame("a link frame's head names each key once, and its values have no colon")
     return head, memoryview(frame)[end + 1 :]
 
 

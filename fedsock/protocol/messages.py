@@ -5,6 +5,10 @@ against its type, refuses unknown fields and unknown ``t``, and never guesses.
 
 Ids are integers chosen by the session, rising along a link and never used twice; an op with n results takes n ids
 in a row. A *ref* is an id or the name of an owner's data set.
+
+A key that comes twice in an object of a body counts as it comes last. Only the peer that a body is for reads it, so
+there is no second reader who could take it otherwise, and what counts is checked like all else; a frame's head, which
+the hub reads too, must name each key once.
 """
 
 from __future__ import annotations

@@ -80,6 +80,7 @@ class Inbox:
 
     def _done(self, message: messages.Done) -> None:
         table = self._station.table
+        self._check(message)
         meta = meta_from_wire(message.kind, message.shape, message.dtype, message.withheld)
         for number in range(message.id, message.id + message.n):
             reference = table.get(number)
@@ -92,7 +93,13 @@ class Inbox:
                 if request is not None:
                     request.answer(message)
 
+    def _check(self, message: messages.Done | messages.Error) -> None:
+        """Refuse ids that were never given out: a short message could name a million of them."""
+        if message.id + message.n > self._station.next_id:
+            raise BadMessage("an answer about ids that were never given out")
+
     def _error(self, message: messages.Error) -> None:
+        self._check(message)
         request = self._station.requests.pop(message.id, None)
         error = self._exception(message)
         if request is not None:

@@ -65,6 +65,7 @@ class Station:
         dead: (id, ticket or 0) of records that are gone; filled by ``Record.__del__``.
         ticking: a tick of the loop that looks after ``dead`` and the queue is due.
         lost: why nothing can be sent any more.
+        next_id: the first id that was not given out yet.
     """
 
     def __init__(self, session: Session, name: str, epoch: str, link: Link) -> None:
@@ -86,7 +87,7 @@ class Station:
         self._awaited = False
         self._put_off = False
         self._timer: asyncio.TimerHandle | None = None
-        self._next = 1
+        self.next_id = 1
         self._thread = get_ident()
         self._owner = self._thread
 
@@ -131,8 +132,8 @@ class Station:
         more = "" if not kwargs else f',"kw":{self._named(kwargs)}'
         if last is not None:
             more += f',"last":[{last.id}]'
-        number = self._next
-        self._next = number + 1
+        number = self.next_id
+        self.next_id = number + 1
         ticket = link.send(f'{{"t":"op","id":{number},"fn":"{name}","args":[{",".join(texts)}]{more}}}'.encode())
         record = Record(self, number, f'{{"$":{number}}}', name, ticket)
         self.table[number] = weakref.ref(record)
@@ -204,11 +205,11 @@ class Station:
         if self.lost is not None:
             return self._unsendable("send")
         self._make_room()
-        number = self._next
+        number = self.next_id
         with self.outbox.opening(copy=copy, counted=counted) as stream:
             tree = msgspec.Raw(values.dumps(values.to_json(value, stream)))
             encoded = messages.encode(messages.Put(number, tree, list(tags), description))
-            self._next = number + 1
+            self.next_id = number + 1
             ticket = self.send(encoded)
         record = self._enter(number, "send", ticket, used=stream.opened > 0)
         record.meta = Meta(*described(value))
@@ -266,8 +267,8 @@ class Station:
 
     def numbers(self, count: int) -> int:
         """Return the first of some new ids in a row."""
-        first = self._next
-        self._next += count
+        first = self.next_id
+        self.next_id += count
         return first
 
     def _enter(self, number: int, op: str, ticket: int, used: bool = False) -> Record:

@@ -220,3 +220,18 @@ def test_any_object_is_a_head_or_a_bad_frame(head: dict[str, Any]) -> None:
         return
     again = build(typed.to, typed.sender, typed.ack, seq=typed.seq, stream=typed.stream, at=typed.at, reset=typed.reset)
     assert split(again)[0] == head
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'{"to":"bob@aaaa","from":"ann@bbbb","ack":0,"ack":5}',
+        b'{"to":"eve@aaaa","to":"bob@aaaa","from":"ann@bbbb","ack":5}',
+        b'{"to":"bob@aaaa","\\u0074o":"bob@aaaa","from":"ann@bbbb","ack":5}',
+        b'{"to":"bob@aaaa","from":"ann@bbbb","seq":1,"ack":0,"seq":1}',
+        b'{"to":"bob@aaaa","from":"ann@bbbb","reset":"a","reset":"b"}',
+    ],
+)
+def test_a_key_comes_once(head: bytes) -> None:
+    with pytest.raises(BadFrame, match="once"):
+        split(head + b"\n[]")

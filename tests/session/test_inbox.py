@@ -68,3 +68,21 @@ async def test_failure_and_what_depends_on_it(house: Any) -> None:
         await after.wait()
     with pytest.raises(errors.OpValueError):
         _ = after.shape
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"t":"done","id":1,"n":1000000}]',
+        b'[{"t":"done","id":2,"n":1}]',
+        b'[{"t":"error","id":1,"n":2,"code":"op_value","message":"no"}]',
+        b'[{"t":"error","id":2,"code":"op_value","message":"no"}]',
+    ],
+)
+async def test_ids_that_were_never_given_out_are_not_walked(house: Any, body: bytes) -> None:
+    p = house.bob.send(1.0)
+    assert p.id_at_location == 1
+    with pytest.raises(errors.BadMessage, match="never given out"):
+        house.session.batch(house.bobs.address, memoryview(body))
+    assert not house.session.failures
+    assert await p == 1.0
