@@ -17,7 +17,7 @@ from fedsock.session.fold import Later, added, batches, divided, first
 from fedsock.session.groups import group, rebuilt
 from fedsock.session.pointer import NestedPointer, Pointer, pointer_of
 from fedsock.session.records import FAILED, Record
-from fedsock.session.requests import fetch
+from fedsock.session.requests import Hold, fetch
 from fedsock.session.trees import replaced
 
 if TYPE_CHECKING:
@@ -168,12 +168,8 @@ class MultiPointer(Expression):
             WorkersFailed: an ExceptionGroup; its ``results`` are the values of the others.
             PointerReleased: one is gone.
         """
-        records = self._records
-        for record in records.values():
-            record.home.usable(record)
-        for record in records.values():
-            record.holds += 1
-        return _gathered({place: partial(fetch, record, timeout, release) for place, record in records.items()})
+        held = {place: (record, Hold(record)) for place, record in self._records.items()}
+        return _gathered({place: partial(fetch, *one, timeout, release) for place, one in held.items()})
 
     async def wait(self) -> MultiPointer:
         """Return itself once all values are there; no data moves; cancelling ends this wait only.
@@ -287,9 +283,8 @@ async def _gathered(starts: Mapping[str, Callable[[], Coroutine[Any, Any, Any]]]
 async def _folded(records: Mapping[str, Record]) -> Any:
     """Return the sum of the records' values."""
 
-    def fetched(record: Record) -> Coroutine[Any, Any, Any]:
-        record.holds += 1
-        return fetch(record, None, False)
+    async def fetched(record: Record) -> Any:
+        return await fetch(record, Hold(record), None, False)
 
     total: Any = None
     try:

@@ -21,7 +21,7 @@ from fedsock.session import display, transfer
 from fedsock.session.groups import group, mapped
 from fedsock.session.metadata import known_dtype, known_shape
 from fedsock.session.records import FAILED, NESTED, OWNER, PENDING, Holder, Meta, Record
-from fedsock.session.requests import fetch
+from fedsock.session.requests import Hold, fetch
 from fedsock.session.trees import records, replaced
 
 if TYPE_CHECKING:
@@ -90,11 +90,10 @@ class Pointer(Holder, Expression):
             ExportDenied: the owner's policy keeps the value.
             TooLargeToFetch: it is larger than ``hub.max_fetch_bytes``.
             WorkerLost, PointerReleased: it is gone.
+            WrongLoop: called, not only awaited, in another thread or loop.
         """
         record = self._record
-        record.home.usable(record)
-        record.holds += 1
-        return fetch(record, timeout, release)
+        return fetch(record, Hold(record), timeout, release)
 
     async def wait(self) -> Pointer:
         """Return the pointer once its value is there; no data moves; cancelling ends this wait only.
@@ -125,6 +124,7 @@ class Pointer(Holder, Expression):
             PointerError: there was no assignment, or it didn't fail (``await p.wait()`` tells).
         """
         record = self._record
+        record.home.check_thread()
         before = record.more.before if record.more is not None else None
         if before is None or record.state != FAILED:
             raise PointerError("nothing to recover: no assignment to this pointer has failed; await p.wait() first")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -96,11 +97,43 @@ class Fetch(Question):
         self.value: Any = None
 
 
-async def fetch(record: Record, timeout: float | None, release: bool) -> Any:
+class Hold:
+    """Somebody still needs a record's value: counts in its ``holds`` until it is let go, or nobody has it any more."""
+
+    __slots__ = ("_record",)
+
+    def __init__(self, record: Record) -> None:
+        record.home.check_thread()
+        record.home.usable(record)
+        record.holds += 1
+        self._record: Record | None = record
+
+    def let_go(self) -> None:
+        """The value isn't needed any more; again is harmless."""
+        record, self._record = self._record, None
+        if record is not None:
+            record.holds -= 1
+
+    def __del__(self) -> None:
+        # Of a fetch that was never awaited; the collector may come by in any thread, and when all is over.
+        if (record := getattr(self, "_record", None)) is not None:
+            if record.home.in_own_thread:
+                self.let_go()
+            else:
+                with contextlib.suppress(RuntimeError):  # the loop is closed
+                    record.home.loop.call_soon_threadsafe(_let_go, record)
+
+
+def _let_go(record: Record) -> None:
+    record.holds -= 1
+
+
+async def fetch(record: Record, hold: Hold, timeout: float | None, release: bool) -> Any:
     """Return a record's value; cancelling, or the timeout, ends this wait only.
 
     Args:
-        record: whose ``holds`` the caller raised by one.
+        record: of the value.
+        hold: let go at the end.
         timeout: seconds; None waits as long as it takes.
         release: free the value at the worker once it is here.
 
@@ -115,7 +148,7 @@ async def fetch(record: Record, timeout: float | None, release: bool) -> Any:
             async with asyncio.timeout(timeout):
                 value = await _fetched(record)
     finally:
-        record.holds -= 1
+        hold.let_go()
     if release:
         record.free()
     return value

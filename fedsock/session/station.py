@@ -280,9 +280,14 @@ class Station:
 
     # --- checks ---------------------------------------------------------------------------------------------
 
+    @property
+    def in_own_thread(self) -> bool:
+        """Whether this is the session's thread."""
+        return get_ident() == self._owner
+
     def check_thread(self) -> None:
         """Raise WrongLoop when called from another thread than the session's, or while another loop runs."""
-        if get_ident() != self._owner:
+        if not self.in_own_thread:
             raise WrongLoop("a hub and its pointers belong to one event loop; this is another thread")
         if not self.loop.is_running() and _get_running_loop() is not None:
             raise WrongLoop("a hub and its pointers belong to one event loop; this is another one")
@@ -318,7 +323,7 @@ class Station:
             return
         self.ticking = True
         try:
-            if get_ident() == self._owner:
+            if self.in_own_thread:
                 self.loop.call_soon(self.tick)
             else:
                 self.loop.call_soon_threadsafe(self.tick)

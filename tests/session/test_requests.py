@@ -8,6 +8,7 @@ import pytest
 
 from fedsock import errors
 from fedsock.protocol import messages
+from fedsock.session.requests import Hold
 
 
 async def test_an_abandoned_value_is_stopped(house: Any) -> None:
@@ -58,3 +59,37 @@ async def test_fetch_limit(house: Any) -> None:
     with pytest.raises(errors.TooLargeToFetch):
         await p
     assert await p.sum() == 0
+
+
+async def test_a_fetch_that_nobody_awaits_gives_its_hold_back(house: Any) -> None:
+    p = house.bob.send(np.ones(3))
+    both = house.session.send(1.0, house.bob, house.alice)
+    record, mine = p._record, both._records["bob"]
+    first, second, third = p.get(), p.get(), both.get()
+    assert (record.holds, mine.holds) == (2, 2)
+    assert (await second).tolist() == [1, 1, 1]
+    assert record.holds == 1
+    for unused in (first, third):
+        unused.close()
+    del first, third, unused
+    assert (record.holds, mine.holds) == (0, 1)  # a MultiPointer holds its values
+    p += 1
+    assert house.bobs.link.queue[-1][1].endswith(b'"last":[1]}')
+
+
+async def test_a_hold_dropped_in_another_thread_is_given_back_in_its_own(house: Any) -> None:
+    p = house.bob.send(np.ones(3))
+    held = [Hold(p._record)]
+    await asyncio.to_thread(held.clear)
+    await asyncio.sleep(0)
+    assert p._record.holds == 0
+
+
+async def test_a_fetch_in_another_thread_is_refused_when_it_is_called(house: Any) -> None:
+    p = house.bob.send(np.ones(3))
+    both = house.session.send(1.0, house.bob, house.alice)
+    for use in (p.get, both.get, p.recover):
+        with pytest.raises(errors.WrongLoop, match="another thread"):
+            await asyncio.to_thread(use)
+    assert p._record.holds == 0
+    assert [record.holds for record in both._records.values()] == [1, 1]
