@@ -14,13 +14,7 @@ import msgspec
 import numpy as np
 import orjson
 
-from fedsock.errors import (
-    BacklogFull,
-    Closed,
-    FedsockError,
-    WorkerLost,
-    WrongLoop,
-)
+from fedsock.errors import BacklogFull, Closed, FedsockError, WorkerLost, WrongLoop
 from fedsock.protocol import messages, values
 from fedsock.protocol.frames import JSON_BATCH_BYTES
 from fedsock.protocol.link import Link
