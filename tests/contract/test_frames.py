@@ -91,6 +91,27 @@ async def test_what_moves_from_worker_to_worker_never_comes_by(house: House, wir
     assert all("bob@" in head["from"] for _, head, _ in wire.frames if "stream" in head)
 
 
+async def test_a_value_that_nobody_waits_for_any_more_stops_coming(house: House, wire: Wiretap) -> None:
+    session = house.hub._open_session.name  # type: ignore[attr-defined]
+    p = await house.bob.np.ones(4_000_000).wait()
+    await quiet(house, wire)
+    task, begun = asyncio.create_task(p.get()), asyncio.Event()
+
+    def chunks() -> list[int]:
+        # Over its last road, from the hub to the session.
+        return [len(body) for _, head, body in wire.frames if "stream" in head and head["to"].startswith(f"{session}@")]
+
+    wire.listener = lambda body: begun.set() if len(body) > 100_000 else None
+    await asyncio.wait_for(begun.wait(), 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await house.settled()
+    assert await p.sum() == 4_000_000
+    roads = 2 if house.kind == "virtual" else 1
+    assert sum(chunks()) < roads * 16_000_000
+
+
 async def test_waiting_showing_and_knowing_ask_nothing(house: House, bob: WorkerHandle, wire: Wiretap) -> None:
     p = await bob.send(np.ones((3, 3)), tags="#quiet").wait()
     y = p + 1

@@ -58,9 +58,10 @@ async def test_a_borrowed_array_is_not_copied(hub: fedsock.Hub, bob: WorkerHandl
     assert waiting.nbytes == 0
     borrowed = bob.send(array, copy=False)
     assert waiting.nbytes == 0
+    array[:] = 3  # what the caller should not do: it shows that there is no copy
     await borrowed.wait()
     array[:] = 1  # it was sent: whatever becomes of it now is no matter
-    assert await borrowed.sum() == 0
+    assert await borrowed.sum() == 3_000_000
     with pytest.raises(errors.MetadataNotReady):
         _ = (borrowed + 1).shape
     small = bob.send(array[:3], copy=False)
