@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from fedsock.errors import Closed, ConfigError
-from fedsock.hub.server import HubServer
+from fedsock.hub.server import DRAIN_SECONDS, HubServer
 from fedsock.peer.peer import Peer
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.multi import MultiPointer
@@ -20,7 +22,8 @@ from fedsock.transport.base import Transport
 from fedsock.transport.memory import memory_pair
 from fedsock.transport.websocket import dial
 from fedsock.worker.datasets import datasets_from_mapping
-from fedsock.worker.engine import SESSION_PREFIX, Engine
+from fedsock.worker.engine import Engine
+from fedsock.worker.names import SESSION_PREFIX, worker_name_fault
 from fedsock.worker.service import WorkerService
 
 DEFAULT_PORT = 8765
@@ -41,14 +44,37 @@ class Connection(ABC):
         self.url = ""
         self._timeout = timeout
         self._session: Session | None = None
-        self._peer: Peer | None = None
-        self._virtual: list[tuple[Peer, WorkerService]] = []
+        self._virtual: dict[Peer, WorkerService] = {}
+        self._opening, self._leaving = asyncio.Lock(), asyncio.Lock()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        """Show what is known here: where it is, whether it is open, and who is there."""
+        if self._session is None:
+            state = "closed" if self._closed else "not open yet"
+        else:
+            state = f"workers: {', '.join(self._session.workers) or 'none'}"
+        return f"<fedsock.{self._made_by} {self._place}, {state}>"
+
+    @property
+    @abstractmethod
+    def _made_by(self) -> str:
+        """What a user called to make it."""
+
+    @property
+    def _place(self) -> str:
+        return _without_secrets(self.url)
 
     # ---- opening and closing
 
     async def _open(self) -> Self:
-        if self._session is not None:
-            return self
+        async with self._opening:
+            if self._session is None:
+                await self._begin()
+        return self
+
+    async def _begin(self) -> None:
+        self._check_not_closed()
         await self._reach()
         name = SESSION_PREFIX + secrets.token_hex(4)
         session = Session(name=name, max_fetch_bytes=self._max_fetch_bytes)
@@ -56,19 +82,33 @@ class Connection(ABC):
         session.attach(peer)
         try:
             await peer.start(self._timeout)
+            self._check_not_closed()
         except BaseException:
-            await self._leave()
+            await self._close_at_once(peer)
             raise
-        self._session, self._peer = session, peer
-        return self
+        self._session = session
+
+    def _check_not_closed(self) -> None:
+        if self._closed:
+            raise Closed(f"this hub was closed here; make a new one with fedsock.{self._made_by}(…)")
+
+    async def _close_at_once(self, peer: Peer) -> None:
+        try:
+            await peer.close(0)
+        finally:
+            await self._leave(0)
 
     @abstractmethod
     async def _reach(self) -> None:
         """Prepare what ``_dial`` needs."""
 
     @abstractmethod
-    async def _leave(self) -> None:
-        """Take down what ``_reach`` set up."""
+    async def _leave(self, drain: float | None = None) -> None:
+        """Take down what ``_reach`` set up; again is harmless.
+
+        Args:
+            drain: seconds that others have to read what is queued for them; None means the usual ones.
+        """
 
     @abstractmethod
     async def _dial(self) -> Transport:
@@ -99,20 +139,31 @@ class Connection(ABC):
         """
         if self._session is not None:
             self._session.check_loop()
+        self._closed = True
+        async with self._leaving:
+            await self._end()
+
+    async def _end(self) -> None:
         session, self._session = self._session, None
+        virtual, self._virtual = self._virtual, {}
+        drain: float | None = 0.0  # nobody is waited for if this is cut short
         try:
             if session is not None:
                 await session.close()
+            await asyncio.gather(*(peer.close() for peer in virtual))
+            drain = None
         finally:
-            for peer, service in self._virtual:
-                await peer.close()
+            for service in virtual.values():
                 service.close()
-            self._virtual.clear()
-            await self._leave()
+            try:
+                await asyncio.gather(*(peer.close(0) for peer in virtual))
+            finally:
+                await self._leave(drain)
 
     @property
     def _open_session(self) -> Session:
         if self._session is None:
+            self._check_not_closed()
             raise Closed("this hub is not open: use it inside `async with`, or `await` it first")
         return self._session
 
@@ -199,7 +250,7 @@ class Connection(ABC):
             policy: None or "deny", the default policy.
 
         Raises:
-            ConfigError: data or policy are wrong.
+            ConfigError: name, data or policy are wrong.
             NameTaken: another worker has the name.
 
         Cancelling leaves no worker.
@@ -208,16 +259,20 @@ class Connection(ABC):
         session.check_loop()
         if policy not in (None, "deny"):
             raise ConfigError(f"policy={policy!r}: only 'deny', the default, is allowed")
+        if wrong := worker_name_fault(name):
+            raise ConfigError(f"name={name!r}: {wrong}")
         service = WorkerService(Engine(name, datasets_from_mapping(data or {}, private)))
         peer = Peer(name, "worker", self._dial, service, token=self._token())
         service.attach(peer)
+        self._virtual[peer] = service
         try:
             await peer.start(self._timeout)
+            return await session.worker(name, self._timeout)
         except BaseException:
+            self._virtual.pop(peer, None)
             service.close()
+            await peer.close(0)
             raise
-        self._virtual.append((peer, service))
-        return await session.worker(name, self._timeout)
 
 
 class Hub(Connection):
@@ -253,10 +308,19 @@ class Hub(Connection):
         await self._server.start()
         self.url = self._server.url
 
-    async def _leave(self) -> None:
-        await self._server.close()
+    async def _leave(self, drain: float | None = None) -> None:
+        await self._server.close(DRAIN_SECONDS if drain is None else drain)
+
+    @property
+    def _made_by(self) -> str:
+        return "Hub"
+
+    @property
+    def _place(self) -> str:
+        return self._server.url
 
     async def _dial(self) -> Transport:
+        self._check_not_closed()
         ours, theirs = memory_pair(at_once=True)
         await self._server.attach(theirs)
         return ours
@@ -273,14 +337,28 @@ class Remote(Connection):
     async def _reach(self) -> None:
         """Nothing: a stand-alone hub is there, or isn't."""
 
-    async def _leave(self) -> None:
+    async def _leave(self, drain: float | None = None) -> None:
         """Nothing: a stand-alone hub stays."""
+
+    @property
+    def _made_by(self) -> str:
+        return "connect"
 
     def _token(self) -> str | None:
         return self._secret
 
     async def _dial(self) -> Transport:
+        self._check_not_closed()
         return await dial(self.url, timeout=10.0)
+
+
+def _without_secrets(url: str) -> str:
+    """Return a URL without user, password and query: a repr ends in logs and notebooks."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    except ValueError:
+        return "at no URL"
 
 
 def connect(

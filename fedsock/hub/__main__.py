@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from fedsock.errors import ConfigError
-from fedsock.hub.server import HubServer
+from fedsock.hub.server import PORT_RULE, HubServer
 from fedsock.transport.process import calm_collector, new_event_loop
 
 _DESCRIPTION = """\
@@ -59,10 +59,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError
-    return port
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r}: {PORT_RULE}")
+    return int(text)
 
 
 async def serve(server: HubServer) -> None:

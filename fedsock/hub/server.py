@@ -30,6 +30,8 @@ PROBES = 3
 DRAIN_SECONDS = 2.0
 """What a closing hub gives its peers to read what is queued for them."""
 
+PORT_RULE = "a port is a whole number from 0 to 65535, and 0 means any free one"
+
 TEXT_LENGTH = 300
 """Characters of an error's text that go into a refusal."""
 
@@ -113,7 +115,8 @@ class HubServer:
         origins: values of a browser's Origin header that are welcome; others are refused.
 
     Raises:
-        ConfigError: a file is wrong, or the host would be reached by others and there is no token file.
+        ConfigError: the port is none, a file is wrong, or the host would be reached by others and there is no
+            token file.
     """
 
     def __init__(
@@ -132,6 +135,8 @@ class HubServer:
                 f"without a token file everybody who reaches {host} could join, so a hub binds "
                 "loopback only: give --token-file, or --host 127.0.0.1"
             )
+        if not isinstance(port, int) or not 0 <= port <= 65535:
+            raise ConfigError(f"port {port!r}: {PORT_RULE}")
         self._ssl = _tls(tls_cert, tls_key)
         self._host, self._port, self._origins = host, port, tuple(origins)
         self._shell = _Shell()
@@ -155,13 +160,14 @@ class HubServer:
         return f"{'ws' if self._ssl is None else 'wss'}://{host}:{self.port}"
 
     async def start(self) -> None:
-        """Listen; returns once peers can join.
+        """Listen; returns once peers can join. What was closed may be started again.
 
         Cancelling leaves nothing listening.
 
         Raises:
             ConfigError: the address can't be bound.
         """
+        self._closing, self._shell.farewell_seconds = False, CLOSE_TIMEOUT
         self._listener = await listen(self._host, self._port, self._serve, ssl=self._ssl, origins=self._origins)
 
     async def attach(self, transport: Transport, *, trusted: bool = True) -> None:

@@ -30,6 +30,9 @@ from fedsock.protocol.frames import Frame, Head, address, build, link_head, spli
 from fedsock.protocol.link import Batch, Chunk, Ended, Link, LinkEnd, StreamSent
 from fedsock.transport.base import Transport, TransportClosed
 
+LEAVE_SECONDS = 5.0
+"""A bound that isn't needed: a peer's task that is cancelled waits for nobody."""
+
 log = logging.getLogger("fedsock.peer")
 
 
@@ -159,12 +162,12 @@ class Peer:
                         await self._writer.drained()
         finally:
             self._task.cancel()
-            await asyncio.wait({self._task}, timeout=timeout)
             self._alarm.cancel()
             for remote in list(self._links):
                 link = self._links.pop(remote)
                 if link.ended is None:
                     self._owner.ended(remote, LinkEnd("closed", Closed.code))
+            await asyncio.wait({self._task}, timeout=LEAVE_SECONDS)
 
     # ---- the socket's life
 

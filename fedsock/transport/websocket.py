@@ -351,6 +351,11 @@ def _connection_class(open_connections: set[_Accepted]) -> type[_Accepted]:
     return TrackedConnection
 
 
+def _stop_listening(starting: asyncio.Future[Server]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().close(close_connections=False)
+
+
 async def listen(
     host: str,
     port: int,
@@ -370,6 +375,8 @@ async def listen(
         ssl: the certificate to show, for TLS.
         origins: values of the Origin header that are welcome, such as "https://example.org".
 
+    Cancelling leaves nothing listening, a moment later.
+
     Raises:
         ConfigError: the address can't be bound; the text says why.
     """
@@ -380,8 +387,8 @@ async def listen(
 
     open_connections: set[_Accepted] = set()
     allowed: list[Origin | None] = [None, *(Origin(origin) for origin in origins)]
-    try:
-        server = await serve(
+    starting = asyncio.ensure_future(
+        serve(
             handle,
             host,
             port,
@@ -393,6 +400,13 @@ async def listen(
             create_connection=_connection_class(open_connections),
             **_OPTIONS,
         )
+    )
+    try:
+        # Cancelled between its first listening and its end, asyncio's own would lose the sockets, open.
+        server = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        starting.add_done_callback(_stop_listening)
+        raise
     except OSError as error:
         raise ConfigError(
             f"can't listen on {host}:{port} ({error.strerror or error}); choose another (port 0: any free)"

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from fedsock.errors import ConfigError
 from fedsock.worker.complaints import suggestion
 from fedsock.worker.datasets import NAME, NAME_RULE
-from fedsock.worker.settings import Settings, read_settings
+from fedsock.worker.names import WORKER_NAME_RULE, worker_name_fault
+from fedsock.worker.settings import Settings, folder_fault, is_file, read_settings
 
 DEFAULT_HUB = "ws://127.0.0.1:8765"
 """Where a hub on this machine listens unless told otherwise."""
@@ -22,8 +23,6 @@ DEFAULT_HUB = "ws://127.0.0.1:8765"
 LARGEST = 2**53 - 1
 """The largest number that every JSON reader takes exactly."""
 
-_WORKER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
-_WORKER_NAME_RULE = "1 to 63 of a-z 0-9 _ . -, the first a letter or digit"
 _TAG = re.compile(r"#\S{1,99}")
 _TAGS = 100  # as many as a message may list
 
@@ -45,17 +44,6 @@ class Limits:
     quota_bytes: int = 4 * 2**30
     quota_objects: int = 1_000_000
     threads: int = field(default_factory=_cores)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyConfig:
-    """What may leave.
-
-    Attributes:
-        export: "deny": neither private data nor what derives from it.
-    """
-
-    export: Literal["deny"] = "deny"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +77,10 @@ class WorkerConfig:
         name: the worker's name.
         hub: URL of its hub, ws:// or wss://.
         token_file: the file that holds its token; None: no token.
-        state: the folder of what it must remember; None: the default, see ``state_folder``.
+        state: the folder of what it must remember; None: ``NAME.state``, beside the TOML file or in the current
+            folder. Nothing has to be remembered yet.
         limits: what it spends.
         datasets: what it offers, by name; read-only.
-        policy: what may leave.
-        folder: where the default state folder belongs: the TOML file's, or the current one.
     """
 
     name: str
@@ -102,13 +89,6 @@ class WorkerConfig:
     state: Path | None = None
     limits: Limits = field(default_factory=Limits)
     datasets: Mapping[str, DatasetConfig] = field(default_factory=lambda: MappingProxyType({}))
-    policy: PolicyConfig = field(default_factory=PolicyConfig)
-    folder: Path = Path()
-
-    @property
-    def state_folder(self) -> Path:
-        """Where the worker keeps what it must remember; made by who needs it first, not here."""
-        return self.folder / f"{self.name}.state" if self.state is None else self.state
 
 
 def load(path: str | os.PathLike[str]) -> WorkerConfig:
@@ -124,18 +104,16 @@ def load(path: str | os.PathLike[str]) -> WorkerConfig:
     settings = read_settings(Path(path))
     name = settings.text("name")
     if name is None:
-        raise settings.complaint("name", f"is missing; a worker's name is {_WORKER_NAME_RULE}")
-    state = settings.text("state", limit=4_096)
+        raise settings.complaint("name", f"is missing; a worker's name is {WORKER_NAME_RULE}")
     config = WorkerConfig(
-        name=_checked(settings, "name", _worker_name(name), name),
+        name=_checked(settings, "name", worker_name_fault(name), name),
         hub=_checked(settings, "hub", _hub_url(hub := settings.text("hub", DEFAULT_HUB)), hub),
         token_file=settings.file("token_file"),
-        state=None if state is None else settings.source.parent / state,
+        state=settings.folder("state"),
         limits=_limits(settings.table("limits")),
         datasets=_datasets(settings.table("datasets")),
-        policy=_policy(settings.table("policy")),
-        folder=settings.source.parent,
     )
+    _check_policy(settings.table("policy"))
     settings.finish()
     return config
 
@@ -198,13 +176,13 @@ def merge(
     """
     changes: dict[str, Any] = {}
     if name is not None:
-        changes["name"] = _option("--name", name, _worker_name(name))
+        changes["name"] = _option("--name", name, worker_name_fault(name))
     if hub is not None:
         changes["hub"] = _option("--hub", hub, _hub_url(hub))
     if token_file is not None:
         changes["token_file"] = _existing("--token-file", token_file)
     if state is not None:
-        changes["state"] = Path(state)
+        changes["state"] = _folder("--state", state)
     given: dict[str, DatasetConfig] = {}
     for option, texts, private in (("--data", data, True), ("--public", public, False)):
         for text in texts:
@@ -244,12 +222,11 @@ def _limits(settings: Settings) -> Limits:
     return limits
 
 
-def _policy(settings: Settings) -> PolicyConfig:
+def _check_policy(settings: Settings) -> None:
     export = settings.text("export", "deny")
     if export != "deny":
         raise settings.complaint("export", f"unknown rule {export!r}{suggestion(export, ('deny',))}")
     settings.finish()
-    return PolicyConfig()
 
 
 def _datasets(settings: Settings) -> Mapping[str, DatasetConfig]:
@@ -293,8 +270,15 @@ def _dataset_option(option: str, text: str, private: bool) -> DatasetConfig:
 
 def _existing(option: str, file: str | os.PathLike[str]) -> Path:
     path = Path(file)
-    if "\0" in str(path) or not path.is_file():
+    if not is_file(path):
         raise ConfigError(f"{option}: there is no such file: {str(path)!r}")
+    return path
+
+
+def _folder(option: str, folder: str | os.PathLike[str]) -> Path:
+    path = Path(folder)
+    if fault := folder_fault(path):
+        raise ConfigError(f"{option}: {str(path)!r} {fault}")
     return path
 
 
@@ -308,11 +292,6 @@ def _checked(settings: Settings, key: str, wrong: str | None, value: str) -> str
     if wrong:
         raise settings.complaint(key, f"{value!r}: {wrong}")
     return value
-
-
-def _worker_name(name: str) -> str | None:
-    """Return what is wrong with a worker's name."""
-    return None if _WORKER_NAME.fullmatch(name) else f"can't name a worker; a name is {_WORKER_NAME_RULE}"
 
 
 def _hub_url(url: str) -> str | None:

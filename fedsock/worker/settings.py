@@ -122,10 +122,26 @@ class Settings:
         if value is None:
             return None
         path = self.source.parent / value
-        if "\0" in value or not path.is_file():
-            what = "that is a folder" if "\0" not in value and path.is_dir() else "there is no such file"
+        if not is_file(path):
+            what = "that is a folder" if folder_fault(path) is None and path.exists() else "there is no such file"
             hint = "a relative path starts at the TOML file's folder"
             raise self.complaint(key, f"{value!r}: {what} (looked for {path}; {hint})")
+        return path
+
+    def folder(self, key: str) -> Path | None:
+        """Return the path of a folder that exists or may be made, or None where the key is absent.
+
+        A relative path starts at the TOML file's folder.
+
+        Raises:
+            ConfigError: not a text, or something else is there.
+        """
+        value = self.text(key, limit=4_096)
+        if value is None:
+            return None
+        path = self.source.parent / value
+        if fault := folder_fault(path):
+            raise self.complaint(key, f"{value!r}: {path} {fault}")
         return path
 
     def table(self, key: str) -> Settings:
@@ -161,6 +177,24 @@ class Settings:
         if value is not None and type(value) is not kind:
             raise self.complaint(key, f"expected {_KINDS[kind]}, not {_kind(value)} ({value!r})")
         return value
+
+
+def folder_fault(path: Path) -> str | None:
+    """Return why a path can't be a folder's; None when it is one, or nothing is there."""
+    if "\0" in str(path):
+        return "can't be a path (it has a zero byte)"
+    try:
+        return "is no folder" if path.exists() and not path.is_dir() else None
+    except OSError as error:
+        return f"can't be a path ({error.strerror})"
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file at a path, whatever it is that can't be one."""
+    try:
+        return path.is_file()
+    except OSError:  # a name too long
+        return False
 
 
 def read_settings(path: Path) -> Settings:

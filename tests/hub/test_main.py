@@ -155,12 +155,16 @@ def test_what_it_cannot_start_with_is_one_clear_line(
     assert words in err
 
 
-@pytest.mark.parametrize("arguments", [["--port", "65536"], ["--port", "x"], ["--prot", "1"], ["extra"]])
+@pytest.mark.parametrize(
+    "arguments", [["--port", "65536"], ["--port", "x"], ["--port", "-1"], ["--prot", "1"], ["extra"]]
+)
 def test_wrong_options_show_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_info:
         main(arguments)
     assert exit_info.value.code == 2
-    assert "usage: python -m fedsock.hub" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "usage: python -m fedsock.hub" in err
+    assert "--port" not in arguments or f"{arguments[1]!r}: a port is a whole number from 0 to 65535" in err
 
 
 def test_help_shows_a_worked_example(capsys: pytest.CaptureFixture[str]) -> None:

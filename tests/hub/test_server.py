@@ -524,3 +524,20 @@ async def test_a_newcomer_that_waits_when_the_hub_closes_does_not_join(hub: HubS
     await hub.close()
     heard, _ = await newcomer.closed()
     assert heard == []
+
+
+@pytest.mark.parametrize("port", [-1, 65536, "8765", None])
+def test_a_port_that_is_none(port: Any) -> None:
+    with pytest.raises(ConfigError, match=r"port .*a whole number from 0 to 65535"):
+        HubServer(port=port)
+
+
+async def test_what_was_closed_may_be_started_again() -> None:
+    hub = HubServer(port=0)
+    for _ in range(2):
+        await hub.start()
+        transport = await dial(hub.url, timeout=5)
+        await transport.send(hm.encode(hm.Hello("bob", "aaaa", "worker", "s" * 16)))
+        assert isinstance(hm.decode(split(await transport.recv())[0]), hm.Welcome)
+        await hub.close()
+        await transport.close()

@@ -308,3 +308,23 @@ async def test_the_sum_of_pieces_is_bounded(listener: Listener) -> None:
             await connection.send(iter([bytes(500_000)] * 5))
             await connection.recv()
         assert caught.value.rcvd is not None and caught.value.rcvd.code == TOO_BIG
+
+
+async def test_cancelled_while_it_begins_to_listen_it_does_not() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for turns in range(10):
+        starting = asyncio.create_task(listen("127.0.0.1", port, echo))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await (await starting).close()
+            return  # it was there before it was cancelled
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=5)
+        await asyncio.sleep(0)  # what is called when it is there now is called before us
+        with pytest.raises(OSError):
+            await asyncio.open_connection("127.0.0.1", port)

@@ -54,9 +54,9 @@ def test_every_key_is_read(folder: Path) -> None:
     config = load_text(folder, FULL)
     assert (config.name, config.hub) == ("bob", "wss://hub.example.org:444/x")
     assert config.token_file == folder / "token"
-    assert config.state_folder == folder / "remember"
+    assert config.state == folder / "remember"
+    assert not config.state.exists()
     assert config.limits == Limits(quota_bytes=1_000, quota_objects=10, threads=3)
-    assert config.policy.export == "deny"
     where = f"{folder / 'bob.toml'}: datasets"
     assert dict(config.datasets) == {
         "digits": DatasetConfig(
@@ -76,8 +76,7 @@ def test_defaults(folder: Path) -> None:
     config = load_text(folder, 'name = "bob"')
     assert config.hub == "ws://127.0.0.1:8765"
     assert config.token_file is None
-    assert config.state_folder == folder / "bob.state"
-    assert not config.state_folder.exists()
+    assert config.state is None
     assert (config.limits.quota_bytes, config.limits.quota_objects) == (4 * 2**30, 1_000_000)
     assert config.limits.threads >= 1
     assert dict(config.datasets) == {}
@@ -110,6 +109,11 @@ WRONG = {
     "hub user": ('name = "bob"\nhub = "ws://me:pw@h"', r"takes no user, password"),
     "token file": ('name = "bob"\ntoken_file = "gone"', r"token_file: 'gone': there is no such file"),
     "state": ('name = "bob"\nstate = 1', r"state: expected text"),
+    "state file": ('name = "bob"\nstate = "b.npy"', r"state: 'b\.npy': .*b\.npy is no folder"),
+    "state byte": ('name = "bob"\nstate = "a\\u0000b"', r"state: .* can't be a path"),
+    "state name": (f'name = "bob"\nstate = "{"a" * 300}"', r"state: .* can't be a path \(File name too long"),
+    "token name": (f'name = "bob"\ntoken_file = "{"a" * 300}"', r"token_file: .*there is no such file"),
+    "session's name": ('name = "s-bob"', r"name: 's-bob': can't name a worker; .*not 's-' at its beginning"),
     "limits": ('name = "bob"\nlimits = 1', r"limits: expected a table, not a whole number"),
     "limits key": ('name = "bob"\n[limits]\nquota = 1', r"limits\.quota: unknown key; did you mean 'quota_"),
     "quota": (
@@ -184,7 +188,7 @@ def test_a_missing_configuration_is_said(tmp_path: Path) -> None:
 def test_options_alone_make_a_configuration(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     config = from_options(name="carol", data=["x=b.npy"], public=["y=digits.npz"])
-    assert config.state_folder == Path("carol.state")
+    assert config.state is None
     assert dict(config.datasets) == {
         "x": DatasetConfig(name="x", file=Path("b.npy"), private=True, where="--data x"),
         "y": DatasetConfig(name="y", file=Path("digits.npz"), private=False, where="--public y"),
@@ -203,11 +207,12 @@ def test_options_win_over_the_file(folder: Path) -> None:
         data=[f"digits={folder / 'b.npy'}"],
     )
     assert (config.name, config.hub, config.token_file) == ("eve", "ws://h:1", token)
-    assert config.state_folder == folder / "eve.state"
+    assert config.state is None
     # A replaced data set gives way whole: what was published under its name isn't any more.
     assert config.datasets["digits"] == DatasetConfig(name="digits", file=folder / "b.npy", where="--data digits")
     assert set(config.datasets) == {"digits", "a/b"}
-    assert merge(config, state="s").state_folder == Path("s")
+    assert merge(config, state="s").state == Path("s")
+    assert merge(config, state=folder).state == folder
 
 
 def test_merging_nothing_changes_nothing(folder: Path) -> None:
@@ -222,6 +227,10 @@ def test_merging_nothing_changes_nothing(folder: Path) -> None:
         ({"name": ""}, r"--name : can't name a worker"),
         ({"name": "b", "hub": "localhost:8765"}, r"--hub localhost:8765: not a WebSocket URL"),
         ({"name": "b", "token_file": "gone"}, r"--token-file: there is no such file: 'gone'"),
+        ({"name": "b", "token_file": "a" * 300}, r"--token-file: there is no such file: 'aaa"),
+        ({"name": "s-b"}, r"--name s-b: can't name a worker; .*not 's-' at its beginning"),
+        ({"name": "b", "state": "b.npy"}, r"--state: 'b\.npy' is no folder"),
+        ({"name": "b", "state": "a" * 300}, r"--state: 'aaa.*can't be a path"),
         ({"name": "b", "data": ["x"]}, r"--data x: expected NAME=FILE, such as --data x=x\.npy"),
         ({"name": "b", "data": ["x="]}, r"--data x=: expected NAME=FILE"),
         (

@@ -72,6 +72,9 @@ def test_absent_keys_give_defaults(tmp_path: Path) -> None:
         ),
         ('k = "."', lambda s: s.file("k"), r"k: '\.': that is a folder"),
         ('k = "a\\u0000b"', lambda s: s.file("k"), r"there is no such file"),
+        ('k = "a\\u0000b"', lambda s: s.folder("k"), r"k: .*zero byte"),
+        ('k = "w.toml"', lambda s: s.folder("k"), r"k: 'w\.toml': .*w\.toml is no folder"),
+        ("k = 1", lambda s: s.folder("k"), r"k: expected text"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, text: str, ask: object, said: str) -> None:
@@ -108,3 +111,9 @@ def test_a_missing_file_or_a_folder_is_said(tmp_path: Path) -> None:
         read_settings(tmp_path / "gone.toml")
     with pytest.raises(ConfigError, match="can't be read"):
         read_settings(tmp_path)
+
+
+def test_a_folder_is_there_or_may_be_made(tmp_path: Path) -> None:
+    read = settings(tmp_path, 'here = "."\nlater = "later"')
+    assert (read.folder("here"), read.folder("later"), read.folder("absent")) == (tmp_path, tmp_path / "later", None)
+    assert not (tmp_path / "later").exists()
