@@ -24,7 +24,7 @@ from fedsock.worker.arguments import held_value, private_places, read_arguments,
 from fedsock.worker.exports import Exports, failed_because
 from fedsock.worker.jobs import Compute, Errand, Job
 from fedsock.worker.replies import Replies
-from fedsock.worker.store import FAILED, PENDING, READY, Entry, SessionStore, size_of
+from fedsock.worker.store import FAILED, PENDING, READY, TREES, Entry, SessionStore, apart, size_of
 
 NO_KWARGS: Mapping[str, Any] = MappingProxyType({})
 """Of all ops without arguments by name."""
@@ -169,6 +169,9 @@ class Runner:
             try:
                 assert job.row is not None  # noqa: S101  # only ops with a row are computed
                 values = flatten(job.row, result)
+                if any(type(entry.value) in TREES for entry in job.inputs):
+                    # A part of a tree is a value of its own: what is written into it must not show in the tree.
+                    values = [apart(value) for value in values]
                 if len(values) != len(results):
                     raise OpValueError(f"{job.op.fn} gives {len(values)} results, not {len(results)}")
                 self._charge(job, values)
@@ -302,6 +305,9 @@ class Runner:
     def _compute(self, job: Job, row: Row, args: Any, kwargs: Any, cost: float) -> None:
         if row.in_place:
             job.writing = self._may_overwrite(job)
+            if job.writing:
+                # From now on nobody may look at what is being written.
+                job.store.hide(job.args[0])
             kwargs = {**kwargs, "overwrite": job.writing}
         self._ready.append(Compute(job, row.function, args, kwargs, cost))
 
@@ -311,9 +317,11 @@ class Runner:
         return (
             isinstance(target, Entry)
             and target.id in job.op.last
+            and target.listed
             and target.holds == 1
             and not target.shared
-            and target.facts is OPEN
+            # What is private must not come into memory that was not: not even for a moment.
+            and all(entry.facts is OPEN for entry in job.inputs)
         )
 
     # ---- ending
@@ -357,6 +365,8 @@ class Runner:
         if job.withheld:
             self._give_up(job)
         else:
+            if job.writing:
+                store.show(job.args[0])
             store.charge(job.results[0], 0)
             op = job.op
             told = failed_because(op.id, op.n, failure, op.fn if cause is not None else None)

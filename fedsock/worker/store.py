@@ -119,6 +119,25 @@ def size_of(value: Any) -> int:
     return LEAF_BYTES
 
 
+TREES = frozenset({list, tuple, dict})
+"""Types of values that hold other values."""
+
+
+def apart(value: Any) -> Any:
+    """Return a value whose arrays no other value holds.
+
+    Args:
+        value: an array, a scalar or a tree of them.
+    """
+    if isinstance(value, np.ndarray):
+        return value.copy("K")
+    if isinstance(value, dict):
+        return {key: apart(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(apart, value))
+    return value
+
+
 class Filling:
     """A stream on its way into an entry.
 
@@ -211,6 +230,16 @@ class SessionStore:
             self.expected.pop(id, None)
             self.settle(entry)
         return entry
+
+    def hide(self, entry: Entry) -> None:
+        """Take an entry out of the table while it is being written into; who names it meanwhile names nothing."""
+        del self.entries[int(entry.id)]
+        entry.listed = False
+
+    def show(self, entry: Entry) -> None:
+        """Put a hidden entry back: the writing failed before it began."""
+        self.entries[int(entry.id)] = entry
+        entry.listed = True
 
     def settle(self, entry: Entry) -> None:
         """Give back an entry's memory and quota when neither the table nor a job needs it."""

@@ -194,3 +194,42 @@ def test_the_short_road_and_the_general_one_are_the_same(fn: str, args: list[Any
         return [*map(str, told), *map(str, driver.say(m.Ask(11, "objects"), m.Ask(12, "stats")))]
 
     assert played(False) == played(True)
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [op(2, "item", ref(1), "k"), op(2, "getitem", ref(1), 0), op(2, "getitem", ref(1), {"$slice": [0, 1, None]})],
+)
+@pytest.mark.parametrize("private", [True, False])
+def test_what_is_written_into_a_part_does_not_show_in_its_tree(taken: m.Op, private: bool) -> None:
+    driver = Driver({"x": np.arange(1.0, 1001.0)})
+    inner = {"$array": {"dtype": "float64", "shape": [1000], "stream": 7}}
+    driver.say(m.Put(1, {"$dict": {"k": inner}} if taken.fn == "item" else [inner]))
+    driver.run(driver.engine.chunk("s-1@0001", 7, 0, memoryview(bytes(8000))))
+    driver.say(taken, op(3, "iadd", ref(2), ref("x") if private else 1.0, last=[2]))
+    [tree] = driver.say(m.Get(9, 1))
+    kept = tree["k"] if taken.fn == "item" else tree[0]
+    assert not kept.any()
+
+
+def test_what_is_being_written_cannot_be_looked_at() -> None:
+    driver = Driver()
+    driver.say(op(1, "zeros", array(10)))
+    driver.say(op(2, "setitem", ref(1), 0, 5.0, last=[1]), hold=True)
+    told = driver.say(m.Get(3, 1), op(4, "copy", ref(1)))
+    assert [one.code for one in told] == ["unknown_object", "unknown_object"]
+    driver.run(driver.engine.computed(driver.held[0], *driver.held[0].run()))
+    assert driver.say(m.Get(5, 2))[0][0] == 5.0
+    driver.say(m.Release([[1, 9]]))
+    stats = driver.say(m.Ask(10, "stats"))[0].stats
+    assert (stats["objects"], stats["bytes"]) == (0, 0)
+
+
+def test_private_values_are_never_written_into_open_memory() -> None:
+    driver = Driver({"x": AGES})
+    driver.say(op(1, "zeros", array(3)))
+    driver.say(op(2, "iadd", ref(1), ref("x"), last=[1]), hold=True)
+    [computing] = driver.held
+    assert computing.kwargs["overwrite"] is False
+    computing.run()
+    assert driver.say(m.Get(3, 1))[0].tolist() == [0.0] * 3
