@@ -13,6 +13,7 @@ from typing import Literal
 from fedsock.errors import (
     BadFrame,
     Closed,
+    ConfigError,
     FedsockError,
     HubTimeout,
     NameTaken,
@@ -23,7 +24,7 @@ from fedsock.errors import (
 from fedsock.peer.alarm import Alarm
 from fedsock.peer.owner import Owner
 from fedsock.peer.past import Past
-from fedsock.peer.tries import RETRIED, Told, Tries, refusal
+from fedsock.peer.tries import EXPECTED, Told, Tries, refusal
 from fedsock.peer.writer import Writer
 from fedsock.protocol import hubmessages as hub
 from fedsock.protocol.frames import Frame, Head, address, build, link_head, split
@@ -123,13 +124,14 @@ class Peer:
         Raises:
             HubTimeout: no hub answered in time; says what came instead.
             NotAuthorized, NameTaken, Superseded: the hub doesn't take this peer.
+            ConfigError: the hub's URL is none.
             Closed: it was closed meanwhile.
 
         Cancelling leaves no socket and no task.
         """
         try:
             async with asyncio.timeout(timeout):
-                transport = await self._reach(NotAuthorized, NameTaken, Superseded, Closed)
+                transport = await self._reach(NotAuthorized, NameTaken, Superseded, Closed, ConfigError)
         except TimeoutError:
             last = self._tries.last
             raise HubTimeout(f"no hub answered within {timeout} s ({last or 'nobody is listening'})") from last
@@ -158,8 +160,12 @@ class Peer:
                     async with asyncio.timeout(timeout):
                         self._writer.wake(self._links.values())
                         await self._writer.drained()
-                        self._writer.control.append(hub.encode(hub.Bye()))
-                        await self._writer.drained()
+                        # What is larger than the window is written as its peer acknowledges it.
+                        while self.connected and any(link.pending for link in self._links.values()):
+                            await self._writer.stirred()
+                        if self.connected:
+                            self._writer.control.append(hub.encode(hub.Bye()))
+                            await self._writer.drained()
         finally:
             self._task.cancel()
             self._alarm.cancel()
@@ -181,8 +187,9 @@ class Peer:
                 transport, welcome = await self._tries.hello()
             except final:
                 raise
-            except RETRIED as error:
-                log.debug("hub not reached: %s", error)
+            except Exception as error:
+                expected = isinstance(error, EXPECTED)
+                log.log(logging.DEBUG if expected else logging.ERROR, "no hub: %s", error, exc_info=not expected)
                 self._tries.failed(error)
                 continue
             if not self._closing:
@@ -235,7 +242,9 @@ class Peer:
         now = self._loop.time()
         for link in self._links.values():
             link.socket_down(now)
-        if not self._closing:
+        if self._closing:
+            self._writer.stir()  # nobody waits for what can't be written any more
+        else:
             self._owner.hub_down()
 
     async def _serve(self, transport: Transport) -> None:

@@ -144,3 +144,12 @@ class Writer:
         self._idle.clear()
         self.wake()
         await self._idle.wait()
+
+    async def stirred(self) -> None:
+        """Wait until it had occasion to write again, or ``stir`` says that there is none; cancelling ends the wait."""
+        self._idle.clear()
+        await self._idle.wait()
+
+    def stir(self) -> None:
+        """End the waits for what is to be written."""
+        self._idle.set()

@@ -389,6 +389,11 @@ class Link:
         return self._streams.bytes
 
     @property
+    def pending(self) -> bool:
+        """Whether something is still to be written to a peer that is there."""
+        return self._liveness.present and bool(len(self._queue) or self._streams.bytes)
+
+    @property
     def written_tickets(self) -> int:
         """Every ticket up to this one was written, or withdrawn."""
         return self._queue.written

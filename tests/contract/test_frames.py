@@ -112,6 +112,20 @@ async def test_a_value_that_nobody_waits_for_any_more_stops_coming(house: House,
     assert sum(chunks()) < roads * 16_000_000
 
 
+async def test_closing_sends_what_is_queued_however_large(house: House, wire: Wiretap) -> None:
+    other = await fedsock.connect(house.hub.url)
+    theirs = await other.worker("bob")
+    await quiet(house, wire)
+    kept = theirs.send(np.ones(1_500_000))  # more than may be under way at a time
+    await other.close()
+    assert "failed" in repr(kept)
+    sent = Counter[int]()
+    for transport, head, body in wire.frames:
+        if "stream" in head and head["to"].startswith("bob@"):
+            sent[id(transport)] += len(body)
+    assert max(sent.values()) == 12_000_000
+
+
 async def test_waiting_showing_and_knowing_ask_nothing(house: House, bob: WorkerHandle, wire: Wiretap) -> None:
     p = await bob.send(np.ones((3, 3)), tags="#quiet").wait()
     y = p + 1

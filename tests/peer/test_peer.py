@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fedsock.errors import BadMessage, Closed, HubTimeout, NameTaken
+from fedsock.errors import BadMessage, Closed, ConfigError, HubTimeout, NameTaken
 from fedsock.hub.server import HubServer
 from fedsock.peer.peer import Peer
 from fedsock.protocol import hubmessages as hm
@@ -297,3 +297,53 @@ async def test_closed_while_it_starts() -> None:
     await peer.close()
     with pytest.raises(Closed):
         await asyncio.wait_for(starting, 5)
+
+
+async def test_closing_writes_what_is_larger_than_the_window(house: House) -> None:
+    data = bytes(10 << 20)
+    link = house.session.link(house.worker.address)
+    number = link.send_stream(memoryview(data))
+    link.send(b'{"t":"a"}')
+    await house.session.close()
+    await house.bob.until(lambda: len(house.bob.chunks.get(number, b"")) == len(data))
+    assert house.bob.heard == [b'[{"t":"a"}]']
+
+
+async def test_closing_waits_neither_for_a_broken_socket_nor_for_who_is_away(house: House) -> None:
+    link = house.session.link(house.worker.address)
+    link.send_stream(memoryview(bytes(10 << 20)))
+    closing = asyncio.create_task(house.session.close(60))
+    await asyncio.sleep(0)
+    house.sockets[-1].abort()
+    await asyncio.wait_for(closing, 5)
+    absent = Peer("s-2", "session", house.dial, Notes())
+    await absent.start()
+    absent.link("nobody@0000").send_stream(memoryview(bytes(10 << 20)))
+    absent.flush(*absent._links.values())
+    await asyncio.sleep(0.01)  # the hub says that nobody is there
+    await asyncio.wait_for(absent.close(60), 5)
+
+
+async def test_a_wrong_url_is_told_at_once() -> None:
+    async def dial() -> Transport:
+        raise ConfigError("no URL")
+
+    peer = Peer("bob", "worker", dial, Notes())
+    with pytest.raises(ConfigError):
+        await asyncio.wait_for(peer.start(None), 5)
+
+
+async def test_a_fault_in_a_try_is_logged_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    hub = FakeHub([])
+    faults = [RuntimeError("a fault")]
+
+    async def dial() -> Transport:
+        if faults:
+            raise faults.pop()
+        return await hub.dial()
+
+    peer = Peer("bob", "worker", dial, Notes())
+    hub.answers[0].append(_welcome(peer))
+    await peer.start(10)
+    assert "a fault" in caplog.text
+    await peer.close()
