@@ -163,6 +163,10 @@ class Expression:
             raise _unknown(label)
         return self._run(call)
 
+    def __array_namespace__(self, *, api_version: Any = None) -> Any:
+        """Return numpy, whose functions take expressions: the array API's door for code that serves many libraries."""
+        return np.empty(0).__array_namespace__(api_version=api_version)
+
     def _run(self, call: Call) -> Any:
         return self._apply(call.name, tuple(call.args), call.kwargs or NO_KWARGS)
 
@@ -219,6 +223,12 @@ class Expression:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         self._fetches("np.asarray(await p)")
+
+    def __dlpack__(self, **_: Any) -> NoReturn:
+        self._fetches("np.from_dlpack(await p)")
+
+    def __dlpack_device__(self) -> NoReturn:
+        self._fetches("np.from_dlpack(await p)")
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         self._fetches("pickle.dumps(await p)")

@@ -24,6 +24,11 @@ def test_hub_takes_the_options_of_the_command() -> None:
     assert (own["host"], own["port"]) == (command["host"], command["port"]) == ("127.0.0.1", 8765)
 
 
+def test_waits_take_ten_seconds_unless_told_otherwise() -> None:
+    for waits in (fedsock.connect, fedsock.Hub.worker, fedsock.Hub.wait_for_workers):
+        assert inspect.signature(waits).parameters["timeout"].default == 10
+
+
 def _announced(hub: subprocess.Popen[str]) -> str:
     assert hub.stdout is not None
     return hub.stdout.readline().split()[-1]

@@ -113,6 +113,17 @@ def test_metadata_answer_here() -> None:
             unsized(Noted(()))
 
 
+def test_the_array_apis_door() -> None:
+    x = Noted()
+    assert x.__array_namespace__() is np
+    assert x.__array_namespace__(api_version="2024.12") is np
+    with pytest.raises(ValueError, match="not supported"):
+        x.__array_namespace__(api_version="1066.10")
+    for use in (lambda: np.from_dlpack(x), x.__dlpack_device__):
+        with pytest.raises(errors.ImplicitFetch, match="await p"):
+            use()
+
+
 def test_foreign_types() -> None:
     class Foreign:
         def __array_ufunc__(self, *args: Any, **kwargs: Any) -> str:

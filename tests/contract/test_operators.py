@@ -376,3 +376,19 @@ async def test_a_key_of_a_tree_gives_a_pointer(bob: WorkerHandle) -> None:
         await tree["nothing"]
     with pytest.raises(errors.InPlaceRefused, match="send a new dict"):
         tree["a"] = 1
+
+
+async def test_code_for_any_array_library_runs_on_pointers(bob: WorkerHandle) -> None:
+    def standardized(x: Any) -> Any:
+        xp = x.__array_namespace__(api_version="2024.12")
+        mean = xp.mean(x, axis=0, keepdims=True)
+        return xp.where(xp.abs(x) > 3, xp.zeros_like(x), (x - mean) / xp.std(x, axis=0, keepdims=True))
+
+    same(await standardized(bob.send(FLOATS)), standardized(FLOATS))
+    p = await bob.send(FLOATS).wait()
+    assert p.to_device(p.device) is p
+    assert np.finfo(p).eps == np.finfo(np.float64).eps
+    assert np.iinfo(bob.send(INTS)).max == 2**63 - 1
+    assert np.isdtype(p.dtype, "real floating")
+    assert np.result_type(p, np.int8) == np.float64
+    assert np.can_cast(p, np.complex128)
