@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from fedsock.errors import BY_CODE, ConnectionFailed, FedsockError
+from fedsock.errors import BadFrame, ConnectionFailed, FedsockError, NameTaken, NotAuthorized, Superseded
 from fedsock.protocol import hubmessages as hub
 from fedsock.protocol.frames import split
 from fedsock.transport.base import Transport, TransportClosed
@@ -17,8 +17,12 @@ RETRY_MOST_SECONDS = 2.0
 WELCOME_SECONDS = 10.0
 """A hub that doesn't answer a hello within this is not one."""
 
-RETRIED = (OSError, TransportClosed, FedsockError)
-"""What a try may fail with and be tried again: no road, no hub at its end, or one that takes nobody now."""
+EXPECTED = (OSError, TransportClosed, FedsockError)
+"""What a try may fail with: no road, no hub at its end, or one that doesn't take this peer."""
+
+_REFUSALS: dict[str, type[FedsockError]] = {
+    kind.code: kind for kind in (NotAuthorized, NameTaken, Superseded, BadFrame)
+}
 
 Told = Callable[[Exception | None], None]
 """Is told of every try why it failed, or None when the hub was reached."""
@@ -89,5 +93,5 @@ class Tries:
 
 
 def refusal(message: hub.Refused) -> FedsockError:
-    """Return the exception that a hub's refusal means."""
-    return BY_CODE.get(message.code, ConnectionFailed)(message.message)
+    """Return the exception that a hub's refusal means; codes that no hub uses mean nothing of their own."""
+    return _REFUSALS.get(message.code, ConnectionFailed)(message.message)

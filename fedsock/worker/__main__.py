@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from fedsock.errors import ConnectionFailed, FedsockError
+from fedsock.errors import FedsockError
 from fedsock.peer.peer import Peer
 from fedsock.transport.base import Transport
 from fedsock.transport.process import calm_collector, new_event_loop
@@ -18,6 +18,7 @@ from fedsock.transport.websocket import dial
 from fedsock.worker.config import WorkerConfig, from_options, read_token
 from fedsock.worker.datasets import Dataset, load_datasets
 from fedsock.worker.engine import Engine
+from fedsock.worker.hubnews import HubNews
 from fedsock.worker.readers import READERS
 from fedsock.worker.service import WorkerService
 
@@ -63,7 +64,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--data", metavar="NAME=FILE", action="append", default=[], help="a private data set")
     made.add_argument("--public", metavar="NAME=FILE", action="append", default=[], help="a published data set")
     made.add_argument("--token-file", metavar="FILE", help="a file that holds the token for the hub")
-    made.add_argument("--state", metavar="DIR", help="where the worker keeps what it must remember")
+    made.add_argument(
+        "--state", metavar="DIR", help="where the worker keeps what it must remember (default: NAME.state, when needed)"
+    )
     made.add_argument("--verbose", action="store_true", help="log what happens")
     return made
 
@@ -85,7 +88,7 @@ async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str |
     async def dialled() -> Transport:
         return await dial(config.hub, timeout=DIAL_SECONDS)
 
-    peer = Peer(config.name, "worker", dialled, service, token=token)
+    peer = Peer(config.name, "worker", dialled, service, token=token, told=HubNews(config.name, config.hub))
     service.attach(peer)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -143,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             return runner.run(serve(config, datasets, token))
-    except ConnectionFailed as error:
+    except FedsockError as error:
         print(f"fedsock.worker: {error}", file=sys.stderr)
         return 1
 

@@ -53,14 +53,17 @@ async def test_a_welcome() -> None:
         (hub.encode(hub.Refused("bad_frame", "not so")), BadFrame, "not so"),
         (hub.encode(hub.Refused("version", "install the same")), ConnectionFailed, "install the same"),
         (hub.encode(hub.Refused("name_taken", "taken")), NameTaken, "taken"),
+        (hub.encode(hub.Refused("closed", "so it says")), ConnectionFailed, "so it says"),
+        (hub.encode(hub.Refused("config", "so it says")), ConnectionFailed, "so it says"),
         (hub.encode(hub.Joined("a@0000", "worker")), ConnectionFailed, "no fedsock hub"),
         (None, TransportClosed, "1000"),
     ],
 )
 async def test_what_is_no_welcome_closes_the_socket(answer: bytes | None, kind: type[Exception], text: str) -> None:
     there = Answering(answer)
-    with pytest.raises(kind, match=text):
+    with pytest.raises(kind, match=text) as caught:
         await there.tries().hello()
+    assert type(caught.value) is kind
     with pytest.raises(TransportClosed):
         while True:
             await asyncio.wait_for(there.ends[0].recv(), 5)
