@@ -32,7 +32,7 @@ FedsockError
     ├── OpFailed              the op ran and failed, or could not run
     │   ├── OpValueError, OpTypeError, OpIndexError, OpAxisError, OpKeyError, OpLinAlgError,
     │   │   OpZeroDivisionError, OpOverflowError, OpMemoryError   (each numpy's class too)
-    │   ├── UnknownOp         the worker's table has no such op
+    │   ├── UnknownOp         the table has no such op (AttributeError)
     │   └── OpCancelled       cancelled by p.cancel(), or depends on what was
     ├── UnknownObject         the worker holds no object of that id (KeyError)
     ├── QuotaExceeded         the session's bytes or objects at the worker are used up (MemoryError)
@@ -316,8 +316,8 @@ class OpMemoryError(OpFailed, MemoryError):
     code = "op_memory"
 
 
-class UnknownOp(OpFailed):
-    """The worker's op table has no such op."""
+class UnknownOp(OpFailed, AttributeError):
+    """The op table has no such op; an AttributeError too, for ``bob.np.name`` reads as one."""
 
     code = "unknown_op"
 

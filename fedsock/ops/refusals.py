@@ -47,7 +47,7 @@ REFUSED_METHODS = MappingProxyType(
 """ndarray methods and attributes that a pointer has not -> what to write instead."""
 
 _IN_PLACE = "it writes into its argument, and a stored value never changes: write p[index] = value"
-_CALLBACK = "it calls a function of yours, which a worker doesn't run; register a task at the worker"
+_CALLBACK = "it calls a function of yours, which a worker doesn't run; write it with operators and numpy's functions"
 _FILE = "a worker reads and writes no files; fetch the value with await p first"
 _MEMORY = "stored values have memory of their own"
 

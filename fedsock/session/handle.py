@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fedsock.errors import UnsupportedValue, WorkerLost
+from fedsock.errors import UnknownObject, UnsupportedValue, WorkerLost
 from fedsock.protocol import messages
 from fedsock.session import display
 from fedsock.session.namespace import RemoteNumpy
@@ -66,7 +66,14 @@ class Datasets(Mapping[str, Pointer]):
         self._handle = handle
 
     def __getitem__(self, name: str) -> Pointer:
-        found: Pointer = self._handle.station.datasets[name]
+        found: Pointer | None = self._handle.station.datasets.get(name)
+        if found is None:
+            worker = self._handle.name
+            raise UnknownObject(
+                f"{worker} offers no data set {name!r}; there are: {', '.join(map(repr, self)) or 'none'}",
+                object_id=name,
+                worker=worker,
+            )
         return found
 
     def __iter__(self) -> Iterator[str]:

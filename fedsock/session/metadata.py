@@ -27,8 +27,8 @@ def known(record: Record) -> Meta:
         raise MetadataNotReady("shape and dtype are not known yet; write `await p.wait()` first")
     if meta.withheld:
         raise ExportDenied(
-            "shape and dtype could tell something private, so the worker keeps them; combine the values into "
-            "what the owner's policy lets go",
+            "shape and dtype could tell something private, so they stay with the owner; ops on the value run all the "
+            "same, and the owner can publish a data set",
             op=record.op,
             object_id=record.id,
             worker=record.home.name,

@@ -10,7 +10,7 @@ import numpy as np
 
 from fedsock.errors import UnknownOp
 from fedsock.expression import NO_KWARGS
-from fedsock.ops import NAMES, TABLE, call_function
+from fedsock.ops import NAMES, REFUSED_FUNCTIONS, TABLE, call_function
 from fedsock.session.generator import RemoteGenerator
 from fedsock.session.pointer import run
 
@@ -102,7 +102,7 @@ class RemoteNumpy:
         if name.startswith("_"):
             raise AttributeError(name)
         dotted = f"np.{self._space}.{name}" if self._space else f"np.{name}"
-        raise _NoFunction(f"{dotted} is no op; `python -m fedsock.ops` lists them")
+        raise UnknownOp(f"{dotted} is no op{_advice(getattr(_SPACES[self._space], name, None))}")
 
     def __dir__(self) -> list[str]:
         more = [] if self._space else [*_CONSTANTS, *(space for space in _SPACES if space)]
@@ -112,5 +112,10 @@ class RemoteNumpy:
         return f"<numpy{'.' * bool(self._space)}{self._space} at {self._handle.name}>"
 
 
-class _NoFunction(UnknownOp, AttributeError):
-    """numpy's name is no op: an AttributeError too, as attributes should."""
+def _advice(function: Any) -> str:
+    """Return why a numpy function is no op and what to write instead, or where the ops are listed."""
+    try:
+        advice = REFUSED_FUNCTIONS.get(function)
+    except TypeError:  # unhashable, so no function
+        advice = None
+    return f": {advice}" if advice else "; `python -m fedsock.ops` lists them"

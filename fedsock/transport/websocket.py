@@ -268,7 +268,8 @@ def _explained(place: str, timeout: float) -> Iterator[None]:
         raise ConfigError(f"{place} is no hub's URL; write ws://host:port") from None
     except SSLCertVerificationError as error:
         raise ConnectionFailed(
-            f"the certificate of {place} is not trusted ({error.verify_message}); name its authority"
+            f"the certificate of {place} is not trusted ({error.verify_message}); "
+            "have SSL_CERT_FILE name its authority's"
         ) from None
     except SSLError as error:
         raise ConnectionFailed(f"{place} speaks no TLS that fits ({error.reason}); is it ws:// there?") from None

@@ -60,3 +60,16 @@ async def test_it_shows_what_is_known(house: Any) -> None:
     assert len(house.bob.datasets) == 2
     html = house.bob._repr_mimebundle_()["text/html"]
     assert "float64[6]" in html
+
+
+async def test_a_data_set_that_is_not_there_names_those_that_are(house: Any) -> None:
+    with pytest.raises(KeyError) as caught:
+        house.bob.datasets["y"]
+    assert isinstance(caught.value, errors.UnknownObject)
+    assert str(caught.value) == "bob offers no data set 'y'; there are: 'data', 'secret'"
+    assert (caught.value.worker, caught.value.object_id) == ("bob", "y")
+    with pytest.raises(KeyError, match="there are: none"):
+        house.alice.datasets["x"]
+    assert house.bob.datasets.get("y") is None
+    assert "y" not in house.bob.datasets
+    assert "data" in house.bob.datasets

@@ -38,6 +38,22 @@ async def test_nothing_else_is_reached(house: Any, name: str) -> None:
         house.bob.np.add.at  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("load", r"np\.load is no op: a worker reads and writes no files"),
+        ("apply_along_axis", r"np\.apply_along_axis is no op: .*write it with operators"),
+        ("copyto", r"np\.copyto is no op: .*p\[index\] = value"),
+        ("nothing", r"np\.nothing is no op; `python -m fedsock\.ops` lists them"),
+    ],
+)
+async def test_it_says_why_and_what_to_write(house: Any, name: str, why: str) -> None:
+    with pytest.raises(errors.UnknownOp, match=why) as caught:
+        getattr(house.bob.np, name)
+    assert type(caught.value) is errors.UnknownOp
+    assert isinstance(caught.value, AttributeError)
+
+
 async def test_names_are_listed(house: Any) -> None:
     names = dir(house.bob.np)
     assert {"zeros", "linalg", "pi"} <= set(names)
