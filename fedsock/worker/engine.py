@@ -20,6 +20,7 @@ from fedsock.protocol.values import from_json
 from fedsock.worker.datasets import Dataset
 from fedsock.worker.exports import Exports
 from fedsock.worker.jobs import Compute, Errand, Instruction, Stopped
+from fedsock.worker.names import SESSION_PREFIX
 from fedsock.worker.replies import Replies
 from fedsock.worker.runner import Runner
 from fedsock.worker.store import PENDING, READY, Entry, Filling, SessionStore, size_of
@@ -29,9 +30,6 @@ QUOTA_BYTES = 4 << 30
 
 QUOTA_OBJECTS = 1_000_000
 """How many objects one session may hold, by default."""
-
-SESSION_PREFIX = "s-"
-"""Names of sessions begin so; a worker delivers values to workers only."""
 
 
 class Engine:
@@ -240,8 +238,12 @@ class Engine:
     def _errand(self, store: SessionStore, request: m.Get | m.Transfer) -> None:
         self._use(store, request.id)
         entry = self._find(store, request.ref)
-        if isinstance(request, m.Transfer) and request.to.startswith(SESSION_PREFIX):
-            raise BadMessage("values are delivered to workers only")
+        if isinstance(request, m.Transfer):
+            if request.to.startswith(SESSION_PREFIX):
+                raise BadMessage("values are delivered to workers only")
+            if not store.reaches(request.to):
+                self._exports.too_far(store, request)
+                return
         if entry is None:
             self._exports.unknown(store, request.id, request.ref)
             return

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fedsock.errors import ExportDenied, OpTypeError, TooLargeToFetch, UnknownObject
+from fedsock.errors import ExportDenied, OpTypeError, QuotaExceeded, TooLargeToFetch, UnknownObject
 from fedsock.policy.rules import Policy
 from fedsock.protocol import messages as m
 from fedsock.worker.jobs import Errand, SendValue
 from fedsock.worker.replies import Replies
-from fedsock.worker.store import FAILED, Entry, SessionStore, kind_of, size_of
+from fedsock.worker.store import FAILED, MOST_RECEIVERS, Entry, SessionStore, kind_of, size_of
 
 UNSENDABLE = frozenset({"Generator"})
 """Kinds of values that stay where they are."""
@@ -33,6 +33,11 @@ class Exports:
         """Answer a request for what isn't there."""
         text = f"{self._name} holds no object {ref!r} of this session; it was released, or never made"
         self._replies.send(store.address, m.Error(id=id, code=UnknownObject.code, message=text, object=ref))
+
+    def too_far(self, store: SessionStore, request: m.Transfer) -> None:
+        """Answer a transfer to one worker more than a session may have values delivered to."""
+        text = f"{self._name} delivers the values of one session to at most {MOST_RECEIVERS:,} workers"
+        self._replies.send(store.address, _error(request, QuotaExceeded.code, text))
 
     def answer(self, errand: Errand) -> None:
         """Answer a request whose value is there, or failed; lets go of the value.

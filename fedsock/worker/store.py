@@ -20,6 +20,10 @@ LEAF_BYTES = 64
 """What a Python object counts as, beside the bytes of arrays."""
 
 
+MOST_RECEIVERS = 1_000
+"""Workers that one session may have values delivered to. Each takes a link, whether there is such a worker or not."""
+
+
 class State(Enum):
     """Where an entry stands."""
 
@@ -169,6 +173,7 @@ class SessionStore:
         last_id: the highest id used; ids rise, so that none is used twice.
         nbytes: bytes charged.
         objects: entries that count, listed or still needed.
+        receivers: addresses of workers that values were delivered to.
     """
 
     __slots__ = (
@@ -180,6 +185,7 @@ class SessionStore:
         "objects",
         "quota_bytes",
         "quota_objects",
+        "receivers",
     )
 
     def __init__(self, address: str, quota_bytes: int, quota_objects: int) -> None:
@@ -191,6 +197,14 @@ class SessionStore:
         self.last_id = 0
         self.nbytes = 0
         self.objects = 0
+        self.receivers: set[str] = set()
+
+    def reaches(self, address: str) -> bool:
+        """Return whether values may be delivered to a worker: to one of before, or while they aren't too many."""
+        if address not in self.receivers and len(self.receivers) >= MOST_RECEIVERS:
+            return False
+        self.receivers.add(address)
+        return True
 
     def add(self, id: int, facts: Facts = OPEN) -> Entry:
         """Return a new pending entry of an id."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from fedsock.protocol import messages as m
 from tests.worker.driver import PEER, Driver, op, put, ref
@@ -51,3 +52,17 @@ def test_a_delivery_goes_to_the_other_worker() -> None:
     driver.say(m.Transfer(2, 1, "alice@0002", 9))
     assert driver.engine.sessions == 1
     assert PEER.startswith("s-")
+
+
+def test_a_session_has_values_delivered_to_so_many_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedsock.worker.store.MOST_RECEIVERS", 3)
+    driver = Driver()
+    driver.say(put(1, 2.0))
+    receivers = ("a@0000", "b@0000", "a@0000", "a@0001", "c@0000", "b@0000")
+    told = [driver.say(m.Transfer(2 + number, 1, to, 1)) for number, to in enumerate(receivers)]
+    refused = [replies[0] for replies in told if isinstance(replies[0], m.Error)]
+    assert [(one.id, one.code) for one in refused] == [(6, "quota")]
+    assert "at most 1,000 workers" in refused[0].message
+    # Another session has its own.
+    driver.say(put(1, 2.0), peer="s-2@0002")
+    assert not isinstance(driver.say(m.Transfer(2, 1, "c@0000", 1), peer="s-2@0002")[0], m.Error)
