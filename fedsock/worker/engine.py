@@ -23,7 +23,7 @@ from fedsock.worker.jobs import Compute, Errand, Instruction, Stopped
 from fedsock.worker.names import SESSION_PREFIX
 from fedsock.worker.replies import Replies
 from fedsock.worker.runner import Runner
-from fedsock.worker.store import PENDING, READY, Entry, Filling, SessionStore, size_of
+from fedsock.worker.store import GIVEN_UP, PENDING, READY, Entry, Filling, SessionStore, size_of
 
 QUOTA_BYTES = 4 << 30
 """What one session may hold at a worker, by default."""
@@ -181,7 +181,10 @@ class Engine:
     # ---- ops, values and requests
 
     def _find(self, store: SessionStore, ref: int | str) -> Entry | None:
-        return store.entries.get(ref) if type(ref) is int else self._datasets.get(ref)  # type: ignore[arg-type]
+        if type(ref) is not int:
+            return self._datasets.get(ref)  # type: ignore[arg-type]
+        entry = store.entries.get(ref)
+        return None if entry is not None and entry.state is GIVEN_UP else entry
 
     def _use(self, store: SessionStore, id: int, n: int = 1) -> None:
         if id <= store.last_id:

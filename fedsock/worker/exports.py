@@ -7,6 +7,7 @@ from typing import Any
 from fedsock.errors import ExportDenied, OpTypeError, QuotaExceeded, TooLargeToFetch, UnknownObject
 from fedsock.policy.rules import Policy
 from fedsock.protocol import messages as m
+from fedsock.worker.failures import failed_because
 from fedsock.worker.jobs import Errand, SendValue
 from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, MOST_RECEIVERS, Entry, SessionStore, kind_of, size_of
@@ -93,18 +94,3 @@ def _named(entry: Entry) -> str:
 
 def _error(request: Any, code: str, text: str) -> m.Error:
     return m.Error(id=request.id, code=code, message=text, object=request.ref)
-
-
-def failed_because(id: int, n: int, first: m.Failure, op: str | None) -> m.Error:
-    """Return the Error of what was not done because something else failed first.
-
-    Args:
-        id: first id without a value.
-        n: how many.
-        first: the first failure.
-        op: the op that was not run; None where the failure itself is told again.
-    """
-    if op is None:
-        return m.Error(id=id, n=n, code=first.code, message=first.message, op=first.op, object=first.id)
-    text = f"{op} was not run: {first.message}"
-    return m.Error(id=id, n=n, code=first.code, message=text, op=op, cause=first)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from fedsock.ops import Row
-from fedsock.protocol.messages import Deliver, Get, Message, Op, Transfer
+from fedsock.protocol.messages import Deliver, Failure, Get, Message, Op, Transfer
 from fedsock.worker.store import Entry, SessionStore
 
 
@@ -24,10 +24,11 @@ class Job:
         kwargs: the same by name.
         inputs: every entry among them, each held until the job is over.
         results: its results' entries.
-        nested: entries stand inside lists, tuples or dicts too.
+        nested: entries stand inside lists, tuples or dicts too, or hold such.
         missing: inputs still pending.
         over: it was cancelled or failed early: what it computes is dropped.
         withheld: success, failure, shape and dtype are not told.
+        failure: why it fails, known before it is run, and withheld.
         writing: it may be writing into its first input, so it can't be given up any more.
     """
 
@@ -36,6 +37,7 @@ class Job:
     missing = 0
     over = False
     withheld = False
+    failure: Failure | None = None
     writing = False
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -14,23 +15,21 @@ from fedsock.errors import (
     QuotaExceeded,
     UnknownObject,
     UnknownOp,
-    op_error_class,
 )
 from fedsock.ops import Row, check, depends_on_values, flatten, seconds
 from fedsock.ops.schema import INT_MAX, INT_MIN, PLAIN_TYPES
 from fedsock.policy.facts import OPEN, combine
 from fedsock.protocol.messages import Error, Failure, Op
-from fedsock.worker.arguments import held_value, private_places, read_arguments, resolve, shown, stand_in
-from fedsock.worker.exports import Exports, failed_because
+from fedsock.worker.arguments import held_value, private_places, read_arguments, resolve, stand_in
+from fedsock.worker.exports import Exports
+from fedsock.worker.failures import failed_because, failure_of, not_run
 from fedsock.worker.jobs import Compute, Errand, Job
 from fedsock.worker.replies import Replies
-from fedsock.worker.store import FAILED, PENDING, READY, TREES, Entry, SessionStore, apart, size_of
+from fedsock.worker.store import FAILED, GIVEN_UP, PENDING, READY, Entry, SessionStore, size_of
+from fedsock.worker.trees import TREES, call_apart
 
 NO_KWARGS: Mapping[str, Any] = MappingProxyType({})
 """Of all ops without arguments by name."""
-
-MESSAGE_CHARS = 500
-"""Of what numpy says of a failure, at most this much is passed on."""
 
 
 class Runner:
@@ -169,14 +168,16 @@ class Runner:
             try:
                 assert job.row is not None  # noqa: S101  # only ops with a row are computed
                 values = flatten(job.row, result)
-                if any(type(entry.value) in TREES for entry in job.inputs):
-                    # A part of a tree is a value of its own: what is written into it must not show in the tree.
-                    values = [apart(value) for value in values]
                 if len(values) != len(results):
                     raise OpValueError(f"{job.op.fn} gives {len(values)} results, not {len(results)}")
                 self._charge(job, values)
             except FedsockError as refused:
                 error = refused
+                if job.writing:
+                    self._give_up(job)
+        elif job.writing:
+            # Rows write in place only what can't fail half way, so this was never begun.
+            job.args[0].state = READY
         if error is not None:
             self._fail(job, error)
         else:
@@ -248,21 +249,25 @@ class Runner:
     def _start(self, job: Job) -> None:
         row = job.row
         assert row is not None  # noqa: S101  # parked ops have a row
-        failed: Entry | None = None
-        private = hidden = False
+        private = False
+        told: Failure | None = None
         for entry in job.inputs:
             private = private or entry.facts is not OPEN
-            hidden = hidden or entry.withheld
-            if entry.state is FAILED and failed is None:
-                failed = entry
+            if type(entry.value) in TREES:
+                job.nested = True
+            if entry.withheld:
+                job.withheld = True
+                job.failure = job.failure or entry.failure
+            elif entry.state is FAILED:
+                told = told or entry.failure
         if private:
             facts = combine(entry.facts for entry in job.inputs)
             for entry in job.results:
                 entry.facts = facts
-        job.withheld = hidden
-        if failed is not None and failed.failure is not None:
-            # A failure that is told makes what depends on it fail aloud; one that is withheld stays withheld.
-            self._settle_failure(job, failed.failure, failed.failure)
+        if told is not None:
+            # What was told already makes what depends on it fail aloud, whatever else is withheld.
+            job.withheld = False
+            self._settle_failure(job, told, told)
             return
         if private:
             self._start_private(job, row)
@@ -279,48 +284,61 @@ class Runner:
         self._compute(job, row, checked[0], checked[1], cost)
 
     def _start_private(self, job: Job, row: Row) -> None:
-        """Start an op with a private input: nothing that is told may depend on values."""
+        """Start an op with a private input: nothing that is told may depend on values.
+
+        Nor may what is charged and counted, and when an answer comes: a failure that is withheld takes the road that
+        a success would have taken.
+        """
         try:
             # Stand-ins hold only what is public, so what fails or is charged by them may be told.
             args, kwargs = check(row, *resolve(job, stand_in))
             bound = row.bound(*args, **kwargs)
+            cost = seconds(row, bound, args, kwargs)
             job.store.charge(job.results[0], bound.nbytes)
         except Exception as error:
+            job.withheld, job.failure = False, None
             self._fail(job, error)
             return
         for entry in job.results:
             entry.limit_shape = bound.shape
-        try:
-            checked = check(row, *resolve(job, held_value))
-            job.withheld = job.withheld or depends_on_values(row, *checked, private_places(job))
-            if row.bound(*checked[0], **checked[1]).nbytes > bound.nbytes:
-                raise QuotaExceeded("a size that was taken from private values")
-            cost = seconds(row, bound, *checked)
-        except Exception as error:
-            job.withheld = True
-            self._fail(job, error)
-            return
-        self._compute(job, row, checked[0], checked[1], cost)
+        if job.failure is None:
+            try:
+                args, kwargs = check(row, *resolve(job, held_value))
+                job.withheld = job.withheld or depends_on_values(row, args, kwargs, private_places(job))
+                if row.bound(*args, **kwargs).nbytes > bound.nbytes:
+                    raise QuotaExceeded("a size that was taken from private values")
+            except Exception as error:
+                job.withheld = True
+                job.failure = failure_of(self._name, job, error)
+        if job.failure is not None:
+            self._ready.append(Compute(job, not_run, (), NO_KWARGS, cost))
+        else:
+            self._compute(job, row, args, kwargs, cost)
 
     def _compute(self, job: Job, row: Row, args: Any, kwargs: Any, cost: float) -> None:
         if row.in_place:
             job.writing = self._may_overwrite(job)
             if job.writing:
-                # From now on nobody may look at what is being written.
-                job.store.hide(job.args[0])
+                # From now on nothing may read it, not even what comes before the op is over.
+                job.args[0].state = GIVEN_UP
             kwargs = {**kwargs, "overwrite": job.writing}
-        self._ready.append(Compute(job, row.function, args, kwargs, cost))
+        function = row.function
+        if job.nested and not job.writing:
+            function = partial(call_apart, function, [entry.value for entry in job.inputs])
+        self._ready.append(Compute(job, function, args, kwargs, cost))
 
     def _may_overwrite(self, job: Job) -> bool:
-        """Whether the first argument's memory is the session's alone and was given up with this op."""
+        """Whether the first argument's memory is the session's alone and was given up with this op.
+
+        Nothing private may get into it: its facts wouldn't know.
+        """
         target = job.args[0] if job.args else None
         return (
             isinstance(target, Entry)
             and target.id in job.op.last
-            and target.listed
             and target.holds == 1
             and not target.shared
-            # What is private must not come into memory that was not: not even for a moment.
+            and len(job.results) == 1
             and all(entry.facts is OPEN for entry in job.inputs)
         )
 
@@ -351,8 +369,7 @@ class Runner:
                 store.settle(entry)
 
     def _fail(self, job: Job, error: Exception) -> None:
-        code, text = self._describe(job, error)
-        self._settle_failure(job, Failure(job.op.id, code, text, job.op.fn), None)
+        self._settle_failure(job, job.failure or failure_of(self._name, job, error), None)
 
     def _settle_failure(self, job: Job, failure: Failure, cause: Failure | None) -> None:
         """Give a job's results their failure; tell it unless it is withheld."""
@@ -365,8 +382,6 @@ class Runner:
         if job.withheld:
             self._give_up(job)
         else:
-            if job.writing:
-                store.show(job.args[0])
             store.charge(job.results[0], 0)
             op = job.op
             told = failed_because(op.id, op.n, failure, op.fn if cause is not None else None)
@@ -389,13 +404,3 @@ class Runner:
             entry.holds -= 1
             if not (entry.listed or entry.holds):
                 job.store.settle(entry)
-
-    def _describe(self, job: Job, error: Exception) -> tuple[str, str]:
-        """Return code and safe text of a failure: op, worker, shapes, dtypes; none of numpy's words on private data."""
-        op = job.op.fn
-        where = f"{op} at {self._name}({', '.join(shown(arg) for arg in job.args)})"
-        code = error.code if isinstance(error, FedsockError) else op_error_class(error).code
-        if any(entry.facts is not OPEN for entry in job.inputs):
-            return code, f"{where} failed on private data"
-        text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)[:MESSAGE_CHARS]
-        return code, f"{where}: {text or type(error).__name__}"

@@ -30,9 +30,11 @@ class State(Enum):
     PENDING = "pending"
     READY = "ready"
     FAILED = "failed"
+    GIVEN_UP = "given up"
+    """An op is overwriting its value: nothing new may read it. Should that op fail, it is ready again."""
 
 
-PENDING, READY, FAILED = State.PENDING, State.READY, State.FAILED
+PENDING, READY, FAILED, GIVEN_UP = State.PENDING, State.READY, State.FAILED, State.GIVEN_UP
 
 
 class Entry:
@@ -40,7 +42,7 @@ class Entry:
 
     Attributes:
         id: its id in its session's numbering, or its data set's name.
-        state: pending, ready or failed.
+        state: pending, ready, failed or given up.
         value: the value, once ready.
         failure: why there is none, once failed.
         facts: where it came from.
@@ -121,25 +123,6 @@ def size_of(value: Any) -> int:
     if isinstance(value, str):
         return LEAF_BYTES + len(value)
     return LEAF_BYTES
-
-
-TREES = frozenset({list, tuple, dict})
-"""Types of values that hold other values."""
-
-
-def apart(value: Any) -> Any:
-    """Return a value whose arrays no other value holds.
-
-    Args:
-        value: an array, a scalar or a tree of them.
-    """
-    if isinstance(value, np.ndarray):
-        return value.copy("K")
-    if isinstance(value, dict):
-        return {key: apart(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(apart, value))
-    return value
 
 
 class Filling:
@@ -244,16 +227,6 @@ class SessionStore:
             self.expected.pop(id, None)
             self.settle(entry)
         return entry
-
-    def hide(self, entry: Entry) -> None:
-        """Take an entry out of the table while it is being written into; who names it meanwhile names nothing."""
-        del self.entries[int(entry.id)]
-        entry.listed = False
-
-    def show(self, entry: Entry) -> None:
-        """Put a hidden entry back: the writing failed before it began."""
-        self.entries[int(entry.id)] = entry
-        entry.listed = True
 
     def settle(self, entry: Entry) -> None:
         """Give back an entry's memory and quota when neither the table nor a job needs it."""

@@ -1,0 +1,68 @@
+"""How failures of ops are worded: safe to read, and never longer than a message takes. Pure, no I/O."""
+
+from __future__ import annotations
+
+from fedsock.errors import FedsockError, OpFailed, op_error_class
+from fedsock.policy.facts import OPEN
+from fedsock.protocol.messages import Error, Failure
+from fedsock.worker.arguments import shown
+from fedsock.worker.jobs import Job
+
+MESSAGE_CHARS = 500
+"""Of what numpy says of a failure, at most this much is passed on."""
+
+ARGUMENTS_SHOWN = 8
+"""Of the arguments of a failed op, at most so many are described."""
+
+TEXT_CHARS = 4_000
+"""No error's text is longer; ``messages.Text`` takes more."""
+
+
+def failure_of(worker: str, job: Job, error: Exception) -> Failure:
+    """Return an op's failure: worker, op, shapes and dtypes; none of numpy's words on private data.
+
+    Args:
+        worker: its name.
+        job: the op.
+        error: what it raised.
+    """
+    op = job.op.fn
+    described = [shown(arg) for arg in job.args[:ARGUMENTS_SHOWN]]
+    if (more := len(job.args) - ARGUMENTS_SHOWN) > 0:
+        described.append(f"and {more} more")
+    where = f"{op} at {worker}({', '.join(described)})"
+    code = error.code if isinstance(error, FedsockError) else op_error_class(error).code
+    if any(entry.facts is not OPEN for entry in job.inputs):
+        text = f"{where} failed on private data"
+    else:
+        said = str(error.args[0] if isinstance(error, KeyError) and error.args else error)[:MESSAGE_CHARS]
+        text = f"{where}: {said or type(error).__name__}"
+    return Failure(job.op.id, code, cut(text), op)
+
+
+def failed_because(id: int, n: int, first: Failure, op: str | None) -> Error:
+    """Return the Error of what was not done because something else failed first.
+
+    Args:
+        id: first id without a value.
+        n: how many.
+        first: the first failure.
+        op: the op that was not run; None where the failure itself is told again.
+    """
+    if op is None:
+        return Error(id=id, n=n, code=first.code, message=first.message, op=first.op, object=first.id)
+    return Error(id=id, n=n, code=first.code, message=cut(f"{op} was not run: {first.message}"), op=op, cause=first)
+
+
+def cut(text: str) -> str:
+    """Return a text of at most ``TEXT_CHARS``; of a longer one, its beginning."""
+    return text if len(text) <= TEXT_CHARS else text[: TEXT_CHARS - 2] + " …"
+
+
+def not_run() -> None:
+    """Stand for an op that fails without being run.
+
+    Raises:
+        OpFailed: always; its job knows why.
+    """
+    raise OpFailed("not run")
