@@ -61,7 +61,8 @@ class House:
 
 
 async def held(worker: WorkerHandle) -> int:
-    """Return how many objects a worker holds for this session, without what only garbage still refers to."""
+    """Return how many objects a worker holds for this session, without what only garbage or old answers hold."""
+    await worker.ping()  # what it still had to say of transfers is here now
     gc.collect()
     return (await worker.stats()).objects
 
