@@ -45,7 +45,10 @@ Frame = bytes | bytearray
 """A frame that arrived; nobody writes into it."""
 
 _NAME = r"[a-z0-9][a-z0-9_.-]{0,62}"
-_ADDRESS = re.compile(rf"({_NAME})@([0-9a-f]{{4,32}})")
+ADDRESS_PATTERN = rf"({_NAME})@([0-9a-f]{{4,32}})"
+"""What an address looks like."""
+
+_ADDRESS = re.compile(ADDRESS_PATTERN)
 _RESET_CODE = re.compile(r"[a-z][a-z_]{0,31}")
 
 # Numbers stay below 2**53 so that every JSON reader, a browser's too, keeps them exact.

@@ -20,6 +20,7 @@ import msgspec
 import orjson
 
 from fedsock.errors import BadMessage
+from fedsock.protocol.frames import ADDRESS_PATTERN
 
 Id = Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
@@ -28,7 +29,7 @@ Name = Annotated[str, msgspec.Meta(max_length=200)]
 Text = Annotated[str, msgspec.Meta(max_length=10_000)]
 Tags = Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(max_length=100)]
 Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(max_length=64)]
-Address = Annotated[str, msgspec.Meta(max_length=100)]
+Address = Annotated[str, msgspec.Meta(max_length=100, pattern=rf"\A{ADDRESS_PATTERN}\Z")]
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, tag_field="t"):
@@ -95,11 +96,19 @@ class Cancel(Message, frozen=True, tag="cancel"):
 
 
 class Ask(Message, frozen=True, tag="ask"):
-    """Session -> worker: a question about the session's own objects or the worker. Answered by Answer."""
+    """Session -> worker: a question about the session's own objects or the worker. Answered by Answer.
+
+    Attributes:
+        id: of this request.
+        about: what.
+        tags: what is searched has all of them.
+        after: of objects or a search: go on behind this one, the ``next`` of an Answer; None: begin.
+    """
 
     id: Id
     about: Literal["ping", "stats", "objects", "search", "clear"]
     tags: Tags = []
+    after: Ref | None = None
 
 
 class Expect(Message, frozen=True, tag="expect"):
@@ -172,9 +181,15 @@ class Described(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
 
 
 class Offer(Message, frozen=True, tag="offer"):
-    """Worker -> session: the owner's data sets."""
+    """Worker -> session: the owner's data sets, in one Offer or several.
+
+    Attributes:
+        datasets: some of them.
+        more: another Offer follows.
+    """
 
     datasets: list[Described]
+    more: bool = False
 
 
 class Done(Message, frozen=True, tag="done"):
@@ -232,11 +247,19 @@ class Value(Message, frozen=True, tag="value"):
 
 
 class Answer(Message, frozen=True, tag="answer"):
-    """Worker -> session: the answer to Ask."""
+    """Worker -> session: the answer to Ask, or a page of it.
+
+    Attributes:
+        id: of the request.
+        records: what was asked for.
+        stats: counters.
+        next: there may be more: ask again, ``after`` this. (A page may be short, even empty.)
+    """
 
     id: Id
     records: list[Described] = []
     stats: dict[str, int] = {}
+    next: Ref | None = None
 
 
 ToWorker = Op | Put | Get | Release | Cancel | Ask | Expect | Transfer | Fail | Deliver | Stop | Open

@@ -15,7 +15,7 @@ from fedsock.session import display
 from fedsock.session.namespace import RemoteNumpy
 from fedsock.session.pointer import NestedPointer, Pointer, pointer_of
 from fedsock.session.records import RELEASED, Record, meta_from_wire
-from fedsock.session.requests import ask
+from fedsock.session.requests import ask, ask_all
 
 if TYPE_CHECKING:
     from fedsock.session.session import Session
@@ -163,7 +163,7 @@ class WorkerHandle:
             WorkerLost: there is no answer.
         """
         station = self._settled()
-        return [_info(one, station) for one in (await ask(station, "objects")).records]
+        return [_info(one, station) for one in await ask_all(station, "objects")]
 
     async def search(self, *tags: str) -> list[Pointer]:
         """Return the owner's and this session's values that have all the tags; cancelling ends the wait only.
@@ -173,9 +173,8 @@ class WorkerHandle:
         """
         station = self._settled()
         words = _words(tags)
-        answer = await ask(station, "search", words)
         found: dict[int, Pointer] = {}
-        for one in answer.records:
+        for one in await ask_all(station, "search", words):
             pointer = station.datasets.get(one.id) if isinstance(one.id, str) else _held(station, one.id)
             if pointer is not None:
                 found[id(pointer)] = pointer

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 KNOWN_FAILURES = 1000
 """First failures whose exceptions are kept: all that depends on one shows the same object as its cause."""
 
+MOST_DATASETS = 1_000_000
+"""No worker offers more."""
+
 
 class Inbox:
     """Takes the messages and chunks of one station."""
@@ -33,6 +36,7 @@ class Inbox:
         self._incoming: dict[int, tuple[Incoming, Fetch]] = {}
         self._announced = 0
         self._known: OrderedDict[int, FedsockError] = OrderedDict()
+        self._offered: list[messages.Described] = []
         self._take: dict[type, Callable[[Any], None]] = {
             messages.Done: self._done,
             messages.Error: self._error,
@@ -193,7 +197,12 @@ class Inbox:
             request.answer(message)
 
     def _offer(self, message: messages.Offer) -> None:
-        self._session.offered(self._station, message.datasets)
+        self._offered += message.datasets
+        if len(self._offered) > MOST_DATASETS:
+            raise BadMessage("more data sets than a worker can have")
+        if not message.more:
+            offered, self._offered = self._offered, []
+            self._session.offered(self._station, offered)
 
     def _stop(self, message: messages.Stop) -> None:
         self._station.outbox.stop(message.stream)

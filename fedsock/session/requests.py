@@ -173,7 +173,9 @@ async def _fetched(record: Record) -> Any:
     return value
 
 
-async def ask(station: Station, about: str, tags: tuple[str, ...] = ()) -> messages.Answer:
+async def ask(
+    station: Station, about: str, tags: tuple[str, ...] = (), after: int | str | None = None
+) -> messages.Answer:
     """Return a worker's answer about itself or this session's objects; cancelling ends the wait only.
 
     Raises:
@@ -181,8 +183,24 @@ async def ask(station: Station, about: str, tags: tuple[str, ...] = ()) -> messa
     """
     station.check_loop()
     request = Question(station.loop)
-    station.ask(about, tags, request)
+    station.ask(about, tags, request, after)
     answer = await request.future
     if type(answer) is _Failed:
         raise answer.error.with_traceback(None)
     return answer  # type: ignore[no-any-return]
+
+
+async def ask_all(station: Station, about: str, tags: tuple[str, ...] = ()) -> list[messages.Described]:
+    """Return all that a worker lists, page after page; cancelling ends the wait only.
+
+    Raises:
+        WorkerLost, …: why there is no answer.
+    """
+    records: list[messages.Described] = []
+    after: int | str | None = None
+    while True:
+        answer = await ask(station, about, tags, after)
+        records += answer.records
+        after = answer.next
+        if after is None:
+            return records

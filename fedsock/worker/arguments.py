@@ -10,14 +10,15 @@ import numpy as np
 from fedsock.policy.facts import OPEN
 from fedsock.protocol.values import from_json
 from fedsock.worker.jobs import Job
-from fedsock.worker.store import Entry
+from fedsock.worker.store import Entry, size_of
 
 
 def read_arguments(job: Job, find: Callable[[int | str], Entry | None]) -> int | str | None:
     """Put a job's arguments in place, entries for references; return the first reference to nothing, or None.
 
     Args:
-        job: an op just submitted; its ``args``, ``kwargs``, ``inputs`` and ``nested`` are filled.
+        job: an op just submitted; its ``args``, ``kwargs``, ``inputs``, ``nested`` and ``weight`` are
+            filled.
         find: id or name -> entry.
 
     Raises:
@@ -48,11 +49,14 @@ def read_arguments(job: Job, find: Callable[[int | str], Entry | None]) -> int |
                 args.append(entry)
         else:
             value = from_json(tree, reference)
-            job.nested = job.nested or type(value) is not Entry
+            if type(value) is not Entry:
+                job.nested = True
+                job.weight += size_of(value)
             args.append(value)
     if job.op.kw:
         job.kwargs = {name: from_json(tree, reference) for name, tree in job.op.kw.items()}
         job.nested = True
+        job.weight += size_of(job.kwargs)
     if missing:
         job.inputs.clear()
         return missing[0]

@@ -8,22 +8,23 @@ outcome to ``computed``, which may give further ones. ``replies`` gives what is 
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fedsock.errors import BadMessage, IdReused, QuotaExceeded, WorkerLost
+from fedsock.errors import BadMessage, IdReused, OpCancelled, QuotaExceeded
 from fedsock.ops import TABLE, Row
 from fedsock.policy.rules import Policy
 from fedsock.protocol import messages as m
-from fedsock.protocol.arrays import Incoming
-from fedsock.protocol.values import from_json
+from fedsock.worker.arrivals import Arrivals
+from fedsock.worker.catalog import Catalog
 from fedsock.worker.datasets import Dataset
 from fedsock.worker.exports import Exports
 from fedsock.worker.jobs import Compute, Errand, Instruction, Stopped
 from fedsock.worker.names import SESSION_PREFIX
 from fedsock.worker.replies import Replies
 from fedsock.worker.runner import Runner
-from fedsock.worker.store import GIVEN_UP, PENDING, READY, Entry, Filling, SessionStore, size_of
+from fedsock.worker.store import GIVEN_UP, LEAF_BYTES, PENDING, READY, Entry, SessionStore
 
 QUOTA_BYTES = 4 << 30
 """What one session may hold at a worker, by default."""
@@ -58,11 +59,12 @@ class Engine:
         self._quotas = (quota_bytes, quota_objects)
         self._datasets = {key: _owned(dataset) for key, dataset in datasets.items()}
         self._sessions: dict[str, SessionStore] = {}
-        self._filling: dict[tuple[str, int], Filling] = {}
-        self._cancelled: set[int] = set()
+        self._catalog = Catalog(self._datasets)
+        self._cancelled: list[int] = []
         self._replies = Replies()
         self._exports = Exports(name, policy or Policy(), self._replies)
         self._runner = Runner(name, table, self._replies, self._exports)
+        self._arrivals = Arrivals(name, self._replies, self._runner)
         self._started = time.time()
         self._handlers: dict[type[Any], Callable[[SessionStore, Any], None]] = {
             m.Op: self._op,
@@ -91,7 +93,7 @@ class Engine:
         store = None
         take = self._runner.take
         # An op and its Cancel may come in one batch: the op isn't run.
-        self._cancelled = {id for message in batch if type(message) is m.Cancel for id in message.ids}
+        self._cancelled = sorted({id for message in batch if type(message) is m.Cancel for id in message.ids})
         for message in batch:
             kind = type(message)
             if kind is m.Deliver:
@@ -117,16 +119,7 @@ class Engine:
         Raises:
             BadMessage: it doesn't fit its stream.
         """
-        filling = self._filling.get((peer, stream))
-        if filling is None:
-            return ()
-        filling.incoming.write(at, data)
-        if filling.incoming.complete:
-            del self._filling[peer, stream]
-            entry = filling.entry
-            entry.missing -= 1
-            if not entry.missing:
-                self._arrived(self._sessions[filling.session], entry)
+        self._arrivals.chunk(peer, stream, at, data)
         return self._runner.take()
 
     def computed(self, compute: Compute, result: Any, error: Exception | None) -> Sequence[Compute]:
@@ -154,19 +147,8 @@ class Engine:
         """
         store = self._sessions.pop(peer, None)
         if store is not None:
-            for entry in store.entries.values():
-                if entry.maker is not None:
-                    entry.maker.over = True
-        for key, filling in list(self._filling.items()):
-            if filling.session == peer:
-                del self._filling[key]
-                self._replies.send(key[0], m.Stop(key[1]))
-            elif key[0] == peer:
-                del self._filling[key]
-                if filling.entry.state is PENDING:
-                    text = f"{peer} was lost while it sent the value"
-                    owner = self._sessions[filling.session]
-                    self._runner.fail_entry(owner, filling.entry, WorkerLost.code, text)
+            store.over = True
+        self._arrivals.lost(peer, store)
         return self._runner.take()
 
     @property
@@ -193,50 +175,34 @@ class Engine:
 
     def _op(self, store: SessionStore, op: m.Op) -> None:
         self._use(store, op.id, op.n)
-        cancelled = bool(self._cancelled) and not self._cancelled.isdisjoint(range(op.id, op.id + op.n))
+        cancelled = False
+        if self._cancelled:
+            place = bisect_left(self._cancelled, op.id)
+            cancelled = place < len(self._cancelled) and self._cancelled[place] < op.id + op.n
         self._runner.submit(store, op, lambda ref: self._find(store, ref), cancelled)
 
     def _put(self, store: SessionStore, put: m.Put) -> None:
-        self._use(store, put.id)
-        entry = store.add(put.id)
+        entry = self._new_entry(store, put.id, (*put.tags, put.description))
+        if entry is None:
+            self._arrivals.refuse(put.value, store.address)
+            return
         entry.tags, entry.description = tuple(put.tags), put.description
-        self._take_value(store, entry, put.value, store.address)
+        self._arrivals.take(store, entry, put.value, store.address)
 
-    def _take_value(self, store: SessionStore, entry: Entry, tree: Any, peer: str) -> None:
-        """Read a value into its entry; the streams that carry its arrays come from ``peer``."""
-        announced: list[int] = []
-
-        def incoming(dtype: Any, shape: tuple[int, ...], nbytes: int, stream: int) -> Any:
-            if (peer, stream) in self._filling or stream in announced:
-                raise BadMessage("a stream is announced twice")
-            announced.append(stream)
-            store.charge(entry, max(entry.charge, 0) + nbytes)
-            filling = Filling(Incoming(dtype, shape), entry, store.address)
-            self._filling[peer, stream] = filling
-            entry.missing += 1
-            return filling.incoming.array
-
+    def _new_entry(self, store: SessionStore, id: int, words: Sequence[str] = ()) -> Entry | None:
+        """Return a new pending entry; None, the failure told, where the quota has no room for it and its words."""
+        self._use(store, id)
+        nbytes = sum(LEAF_BYTES + len(word.encode()) for word in words if word)
         try:
-            store.check_objects(0)
-            entry.value = from_json(tree, None, incoming)
-            store.charge(entry, size_of(entry.value))
-        except (QuotaExceeded, MemoryError) as error:
-            for stream in announced:
-                self._filling.pop((peer, stream), None)
-                self._replies.send(peer, m.Stop(stream))
-            entry.value, entry.missing = None, 0
-            store.charge(entry, 0)
-            text = str(error) if isinstance(error, QuotaExceeded) else "the worker has no memory for it"
-            self._runner.fail_entry(store, entry, QuotaExceeded.code, f"{self.name}: {text}")
-        else:
-            if not entry.missing:
-                self._arrived(store, entry)
-
-    def _arrived(self, store: SessionStore, entry: Entry) -> None:
-        entry.state = READY
-        if entry.listed:
-            self._replies.done(store.address, entry)
-        self._runner.released(store, entry)
+            store.check_objects(1)
+            store.check_bytes(nbytes)
+        except QuotaExceeded as error:
+            self._replies.send(store.address, m.Error(id, error.code, f"{self.name}: {error}"))
+            return None
+        entry = store.add(id)
+        entry.words = nbytes
+        store.charge(entry, nbytes)
+        return entry
 
     def _errand(self, store: SessionStore, request: m.Get | m.Transfer) -> None:
         self._use(store, request.id)
@@ -262,42 +228,41 @@ class Engine:
         for item in release.ids:
             if type(item) is int:
                 self._drop(store, item)
-                continue
-            first, last = item  # type: ignore[misc]
-            if last - first <= len(store.entries):
-                for id in range(first, last + 1):
-                    self._drop(store, id)
             else:
-                for id in [id for id in store.entries if first <= id <= last]:
+                for id in store.between(*item):  # type: ignore[misc]
                     self._drop(store, id)
 
     def _drop(self, store: SessionStore, id: int) -> None:
         entry = store.unlist(id)
-        if entry is not None and entry.missing and not entry.holds:
-            entry.missing = 0
-            for key in [key for key, filling in self._filling.items() if filling.entry is entry]:
-                del self._filling[key]
-                self._replies.send(key[0], m.Stop(key[1]))
+        if entry is not None and entry.arriving and not entry.holds:
+            self._arrivals.abandon(entry)
 
     def _cancel(self, store: SessionStore, cancel: m.Cancel) -> None:
         for id in cancel.ids:
             entry = store.entries.get(id)
-            if entry is not None and entry.state is PENDING:
-                self._runner.cancel(store, entry)
+            if entry is None or entry.state is not PENDING:
+                continue
+            if entry.maker is not None:
+                self._runner.cancel(entry.maker, id)
+            else:
+                store.expected.pop(id, None)
+                self._arrivals.abandon(entry)
+                self._runner.fail_entry(store, entry, OpCancelled.code, f"{id} was cancelled")
 
     # ---- from worker to worker
 
     def _expect(self, store: SessionStore, expect: m.Expect) -> None:
-        self._use(store, expect.id)
-        store.add(expect.id)
-        store.expected[expect.id] = expect.sender
+        if self._new_entry(store, expect.id) is not None:
+            store.expected[expect.id] = expect.sender
 
     def _deliver(self, peer: str, deliver: m.Deliver) -> None:
         store = self._sessions.get(deliver.session)
         if store is None or store.expected.get(deliver.id) != peer:
-            return  # Nobody expects it (any more): its streams have no takers and are dropped.
+            # Nobody expects it (any more).
+            self._arrivals.refuse(deliver.value, peer)
+            return
         del store.expected[deliver.id]
-        self._take_value(store, store.entries[deliver.id], deliver.value, peer)
+        self._arrivals.take(store, store.entries[deliver.id], deliver.value, peer)
 
     def _fail(self, store: SessionStore, fail: m.Fail) -> None:
         if store.expected.pop(fail.id, None) is not None:
@@ -306,36 +271,31 @@ class Engine:
     # ---- questions
 
     def _open(self, store: SessionStore, open: m.Open) -> None:
-        self._replies.send(store.address, m.Offer([entry.describe() for entry in self._datasets.values()]))
+        for offer in self._catalog.offers():
+            self._replies.send(store.address, offer)
 
     def _ask(self, store: SessionStore, ask: m.Ask) -> None:
         self._use(store, ask.id)
-        records: list[m.Described] = []
-        stats: dict[str, int] = {}
+        answer = m.Answer(ask.id)
         if ask.about == "stats":
-            stats = {
-                "ops_run": self._runner.ops_run,
-                "objects": store.objects,
-                "bytes": store.nbytes,
-                "quota_bytes": store.quota_bytes,
-                "quota_objects": store.quota_objects,
-                "sessions": len(self._sessions),
-                "uptime_seconds": int(time.time() - self._started),
-            }
-        elif ask.about == "objects":
-            records = [entry.describe() for entry in store.entries.values() if _told(entry)]
-        elif ask.about == "search":
-            wanted = set(ask.tags)
-            everything = [*self._datasets.values(), *store.entries.values()]
-            records = [e.describe() for e in everything if wanted <= set(e.tags) and _told(e)]
+            answer = m.Answer(ask.id, stats=self._stats(store))
+        elif ask.about == "objects" or ask.about == "search":
+            answer = self._catalog.page(store, ask)
         elif ask.about == "clear":
             for id in list(store.entries):
                 self._drop(store, id)
-        self._replies.send(store.address, m.Answer(ask.id, records, stats))
+        self._replies.send(store.address, answer)
 
-
-def _told(entry: Entry) -> bool:
-    return entry.state is READY and not entry.withheld
+    def _stats(self, store: SessionStore) -> dict[str, int]:
+        return {
+            "ops_run": self._runner.ops_run,
+            "objects": store.objects,
+            "bytes": store.nbytes,
+            "quota_bytes": store.quota_bytes,
+            "quota_objects": store.quota_objects,
+            "sessions": len(self._sessions),
+            "uptime_seconds": int(time.time() - self._started),
+        }
 
 
 def _owned(dataset: Dataset) -> Entry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedsock.errors import FedsockError, OpFailed, op_error_class
+from fedsock.errors import FedsockError, OpCancelled, OpFailed, UnknownObject, UnknownOp, op_error_class
 from fedsock.policy.facts import OPEN
 from fedsock.protocol.messages import Error, Failure
 from fedsock.worker.arguments import shown
@@ -38,6 +38,22 @@ def failure_of(worker: str, job: Job, error: Exception) -> Failure:
         said = str(error.args[0] if isinstance(error, KeyError) and error.args else error)[:MESSAGE_CHARS]
         text = f"{where}: {said or type(error).__name__}"
     return Failure(job.op.id, code, cut(text), op)
+
+
+def why_unrunnable(worker: str, job: Job, cancelled: bool, unknown: int | str | None) -> FedsockError:
+    """Return why an op can't be run whatever its inputs are.
+
+    Args:
+        worker: its name.
+        job: the op.
+        cancelled: it was, before it came to be run.
+        unknown: what it refers to that isn't there.
+    """
+    if cancelled:
+        return OpCancelled(f"{job.op.id} was cancelled")
+    if job.row is None:
+        return UnknownOp(f"{worker} has no op {job.op.fn!r}; python -m fedsock.ops lists those there are")
+    return UnknownObject(f"{worker} holds no object {unknown!r} of this session")
 
 
 def failed_because(id: int, n: int, first: Failure, op: str | None) -> Error:

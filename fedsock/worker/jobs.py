@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from fedsock.ops import Row
+from fedsock.policy.facts import OPEN
 from fedsock.protocol.messages import Deliver, Failure, Get, Message, Op, Transfer
 from fedsock.worker.store import Entry, SessionStore
 
@@ -26,6 +27,7 @@ class Job:
         results: its results' entries.
         nested: entries stand inside lists, tuples or dicts too, or hold such.
         missing: inputs still pending.
+        weight: bytes of arguments that came with it.
         over: it was cancelled or failed early: what it computes is dropped.
         withheld: success, failure, shape and dtype are not told.
         failure: why it fails, known before it is run, and withheld.
@@ -35,6 +37,7 @@ class Job:
     kwargs: Mapping[str, Any] = MappingProxyType({})
     nested = False
     missing = 0
+    weight = 0
     over = False
     withheld = False
     failure: Failure | None = None
@@ -55,6 +58,21 @@ class Job:
         self.results = results
         self.args: list[Any] = [] if args is None else args
         self.inputs: list[Entry] = [] if inputs is None else inputs
+
+    def may_overwrite(self) -> bool:
+        """Whether the first argument's memory is the session's alone and was given up with this op.
+
+        Nothing private may get into it: its facts wouldn't know.
+        """
+        target = self.args[0] if self.args else None
+        return (
+            isinstance(target, Entry)
+            and target.id in self.op.last
+            and target.holds == 1
+            and not target.shared
+            and len(self.results) == 1
+            and all(entry.facts is OPEN for entry in self.inputs)
+        )
 
 
 class Errand:

@@ -13,8 +13,6 @@ from fedsock.errors import (
     OpCancelled,
     OpValueError,
     QuotaExceeded,
-    UnknownObject,
-    UnknownOp,
 )
 from fedsock.ops import Row, check, depends_on_values, flatten, seconds
 from fedsock.ops.schema import INT_MAX, INT_MIN, PLAIN_TYPES
@@ -22,7 +20,7 @@ from fedsock.policy.facts import OPEN, combine
 from fedsock.protocol.messages import Error, Failure, Op
 from fedsock.worker.arguments import held_value, private_places, read_arguments, resolve, stand_in
 from fedsock.worker.exports import Exports
-from fedsock.worker.failures import failed_because, failure_of, not_run
+from fedsock.worker.failures import cut, failed_because, failure_of, not_run, why_unrunnable
 from fedsock.worker.jobs import Compute, Errand, Job
 from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, GIVEN_UP, PENDING, READY, Entry, SessionStore, size_of
@@ -79,6 +77,13 @@ class Runner:
         row = self._table.get(op.fn)
         if not cancelled and row is not None and self._submit_plain(store, op, row):
             return
+        try:
+            self._check_count(store, op, row)
+        except FedsockError as error:
+            # It gets no entries: a few bytes of message must not take the memory of a million of them.
+            told = Error(op.id, error.code, f"{op.fn} at {self._name}: {error}", n=op.n, op=op.fn)
+            self._replies.send(store.address, told)
+            return
         job = Job(store, op, row, [])
         unknown = read_arguments(job, find)
         for id in range(op.id, op.id + op.n):
@@ -89,19 +94,36 @@ class Runner:
         for entry in job.inputs:
             entry.holds += 1
             missing += entry.state is PENDING
-        if cancelled or row is None or unknown is not None or store.objects > store.quota_objects:
-            self._fail(job, self._unsubmittable(job, cancelled, unknown))
+        if cancelled or row is None or unknown is not None:
+            self._fail(job, why_unrunnable(self._name, job, cancelled, unknown))
             self._start_all()
         elif missing:
-            job.missing = missing
-            for entry in job.inputs:
-                if entry.state is PENDING:
-                    entry.waiting = entry.waiting or []
-                    entry.waiting.append(job)
+            self._park(job, missing)
         else:
             self._start(job)
             if self._startable:
                 self._start_all()
+
+    def _check_count(self, store: SessionStore, op: Op, row: Row | None) -> None:
+        """Refuse an op with more results than it has, or than there is room for."""
+        store.check_objects(op.n)
+        if row is not None and isinstance(row.results, int) and op.n != row.results:
+            raise OpValueError(f"its results are {row.results}, not {op.n}")
+
+    def _park(self, job: Job, missing: int) -> None:
+        """Keep an op until its inputs are there; what it brought with it counts meanwhile."""
+        texts = sum(len(arg) for arg in job.op.args if type(arg) is str)
+        try:
+            job.store.charge(job.results[0], job.weight + texts)
+        except QuotaExceeded as error:
+            self._fail(job, error)
+            self._start_all()
+            return
+        job.missing = missing
+        for entry in job.inputs:
+            if entry.state is PENDING:
+                entry.waiting = entry.waiting or []
+                entry.waiting.append(job)
 
     def _submit_plain(self, store: SessionStore, op: Op, row: Row) -> bool:
         """Take an op as most are, in one pass; return False, with nothing done, when it is none of those.
@@ -109,7 +131,13 @@ class Runner:
         That is one result, arguments by position, each a number or an open value of this session that is there. What
         comes of it is the same as on the general road.
         """
-        if op.n != 1 or op.kw or op.last or store.objects >= store.quota_objects or len(op.args) not in row.plain:
+        if (
+            not op.n == 1 == row.results
+            or op.kw
+            or op.last
+            or store.objects >= store.quota_objects
+            or len(op.args) not in row.plain
+        ):
             return False
         entries = store.entries
         args: list[Any] = []
@@ -144,32 +172,22 @@ class Runner:
         self._compute(job, row, values, NO_KWARGS, seconds(row, bound, values, NO_KWARGS))
         return True
 
-    def _unsubmittable(self, job: Job, cancelled: bool, unknown: int | str | None) -> FedsockError:
-        """Return why an op can't be run whatever its inputs are."""
-        if cancelled:
-            return OpCancelled(f"{job.op.id} was cancelled")
-        try:
-            job.store.check_objects(0)
-        except QuotaExceeded as error:
-            return error
-        if job.row is None:
-            return UnknownOp(f"{self._name} has no op {job.op.fn!r}; python -m fedsock.ops lists those there are")
-        return UnknownObject(f"{self._name} holds no object {unknown!r} of this session")
-
     def computed(self, compute: Compute, result: Any, error: Exception | None) -> None:
         """Store what came of a Compute."""
         job = compute.job
         self.ops_run += 1
-        if job.over:
+        if job.over or job.store.over:
             self._let_go(job)
             return
         results = job.results
+        if job.weight:
+            job.store.charge(results[0], results[0].charge - job.weight)
         if error is None:
             try:
                 assert job.row is not None  # noqa: S101  # only ops with a row are computed
                 values = flatten(job.row, result)
                 if len(values) != len(results):
-                    raise OpValueError(f"{job.op.fn} gives {len(values)} results, not {len(results)}")
+                    raise OpValueError(f"its results are {len(values)}, not {len(results)}")
                 self._charge(job, values)
             except FedsockError as refused:
                 error = refused
@@ -216,24 +234,21 @@ class Runner:
     def fail_entry(self, store: SessionStore, entry: Entry, code: str, message: str) -> None:
         """Fail an entry that no op makes (an upload, a delivery)."""
         entry.state, entry.value = FAILED, None
-        entry.failure = Failure(int(entry.id), code, message)
-        self._replies.send(store.address, Error(int(entry.id), code, message))
+        entry.failure = Failure(int(entry.id), code, cut(message))
+        store.charge(entry, entry.words)
+        self._replies.send(store.address, Error(int(entry.id), code, cut(message)))
         self.released(store, entry)
 
-    def cancel(self, store: SessionStore, entry: Entry) -> None:
-        """Fail the op that makes a pending entry, and what depends on it.
+    def cancel(self, job: Job, id: int) -> None:
+        """Fail an op that isn't over, and what depends on it; one that may be writing in place goes on.
 
         Args:
-            store: whose entry it is.
-            entry: one of its results.
+            job: the op.
+            id: of the result that is not wanted.
         """
-        job = entry.maker
-        text = f"{entry.id} was cancelled"
-        if job is None:
-            self.fail_entry(store, entry, OpCancelled.code, text)
-        elif not (job.over or job.writing):
+        if not (job.over or job.writing):
             job.over = True
-            self._settle_failure(job, Failure(job.op.id, OpCancelled.code, text, job.op.fn), None)
+            self._settle_failure(job, Failure(job.op.id, OpCancelled.code, f"{id} was cancelled", job.op.fn), None)
             self._start_all()
 
     # ---- starting
@@ -241,7 +256,7 @@ class Runner:
     def _start_all(self) -> None:
         while self._startable:
             job = self._startable.popleft()
-            if job.over:
+            if job.over or job.store.over:
                 self._let_go(job)
             else:
                 self._start(job)
@@ -276,7 +291,7 @@ class Runner:
         try:
             checked = check(row, args, kwargs)
             bound = row.bound(*checked[0], **checked[1])
-            job.store.charge(job.results[0], bound.nbytes)
+            job.store.charge(job.results[0], bound.nbytes + job.weight)
             cost = seconds(row, bound, *checked)
         except Exception as error:
             self._fail(job, error)
@@ -294,7 +309,7 @@ class Runner:
             args, kwargs = check(row, *resolve(job, stand_in))
             bound = row.bound(*args, **kwargs)
             cost = seconds(row, bound, args, kwargs)
-            job.store.charge(job.results[0], bound.nbytes)
+            job.store.charge(job.results[0], bound.nbytes + job.weight)
         except Exception as error:
             job.withheld, job.failure = False, None
             self._fail(job, error)
@@ -317,7 +332,7 @@ class Runner:
 
     def _compute(self, job: Job, row: Row, args: Any, kwargs: Any, cost: float) -> None:
         if row.in_place:
-            job.writing = self._may_overwrite(job)
+            job.writing = job.may_overwrite()
             if job.writing:
                 # From now on nothing may read it, not even what comes before the op is over.
                 job.args[0].state = GIVEN_UP
@@ -326,21 +341,6 @@ class Runner:
         if job.nested and not job.writing:
             function = partial(call_apart, function, [entry.value for entry in job.inputs])
         self._ready.append(Compute(job, function, args, kwargs, cost))
-
-    def _may_overwrite(self, job: Job) -> bool:
-        """Whether the first argument's memory is the session's alone and was given up with this op.
-
-        Nothing private may get into it: its facts wouldn't know.
-        """
-        target = job.args[0] if job.args else None
-        return (
-            isinstance(target, Entry)
-            and target.id in job.op.last
-            and target.holds == 1
-            and not target.shared
-            and len(job.results) == 1
-            and all(entry.facts is OPEN for entry in job.inputs)
-        )
 
     # ---- ending
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from enum import Enum
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +25,10 @@ LEAF_BYTES = 64
 
 MOST_RECEIVERS = 1_000
 """Workers that one session may have values delivered to. Each takes a link, whether there is such a worker or not."""
+
+
+SHORT_RANGE = 1_000
+"""Ids of a range that are looked up one by one."""
 
 
 class State(Enum):
@@ -54,7 +61,8 @@ class Entry:
         shared: its memory was given out (it is being streamed, or is the owner's): never written in place.
         listed: a session can still name it.
         maker: the op that makes it, while it is pending.
-        missing: streams that haven't arrived whole.
+        arriving: the streams that haven't arrived whole, if it waits for any: who sends each, and its number.
+        words: bytes of tags and description.
         tags: words it can be searched by.
         description: free text.
     """
@@ -72,7 +80,8 @@ class Entry:
     shared = False
     listed = True
     maker: Job | None = None
-    missing = 0
+    arriving: set[tuple[str, int]] | None = None
+    words = 0
     tags: tuple[str, ...] = ()
     description = ""
 
@@ -89,7 +98,7 @@ class Entry:
             id=self.id,
             dtype=dtype_name(value.dtype) if is_array else None,
             shape=list(value.shape) if is_array else None,
-            nbytes=value.nbytes if is_array else self.charge,
+            nbytes=value.nbytes if is_array else self.charge - self.words,
             kind=kind_of(value),
             tags=list(self.tags),
             description=self.description,
@@ -131,15 +140,15 @@ class Filling:
     Attributes:
         incoming: the array it fills.
         entry: what is ready when all its streams are.
-        session: the address of the session whose entry it is.
+        store: whose entry it is.
     """
 
-    __slots__ = ("entry", "incoming", "session")
+    __slots__ = ("entry", "incoming", "store")
 
-    def __init__(self, incoming: Incoming, entry: Entry, session: str) -> None:
+    def __init__(self, incoming: Incoming, entry: Entry, store: SessionStore) -> None:
         self.incoming = incoming
         self.entry = entry
-        self.session = session
+        self.store = store
 
 
 class SessionStore:
@@ -156,16 +165,19 @@ class SessionStore:
         last_id: the highest id used; ids rise, so that none is used twice.
         nbytes: bytes charged.
         objects: entries that count, listed or still needed.
+        over: the session is gone.
         receivers: addresses of workers that values were delivered to.
     """
 
     __slots__ = (
+        "_rising",
         "address",
         "entries",
         "expected",
         "last_id",
         "nbytes",
         "objects",
+        "over",
         "quota_bytes",
         "quota_objects",
         "receivers",
@@ -180,6 +192,8 @@ class SessionStore:
         self.last_id = 0
         self.nbytes = 0
         self.objects = 0
+        self.over = False
+        self._rising: list[int] = []
         self.receivers: set[str] = set()
 
     def reaches(self, address: str) -> bool:
@@ -201,14 +215,26 @@ class SessionStore:
         Raises:
             QuotaExceeded: it would be more than the session may hold; nothing changed.
         """
-        total = self.nbytes - entry.charge + nbytes
-        if total > self.quota_bytes and nbytes > entry.charge:
+        if entry.charge < 0:
+            return  # It counts for nothing any more.
+        more = nbytes - entry.charge
+        if more > 0:
+            self.check_bytes(more)
+        self.nbytes += more
+        entry.charge = nbytes
+
+    def check_bytes(self, more: int) -> None:
+        """Refuse more bytes than the session may hold.
+
+        Raises:
+            QuotaExceeded: they are too many.
+        """
+        total = self.nbytes + more
+        if total > self.quota_bytes:
             raise QuotaExceeded(
-                f"{nbytes:,} bytes more would make {total:,}; this session may hold {self.quota_bytes:,}: "
+                f"{more:,} bytes more would make {total:,}; this session may hold {self.quota_bytes:,}: "
                 "release pointers or work on parts"
             )
-        self.nbytes = total
-        entry.charge = nbytes
 
     def check_objects(self, count: int) -> None:
         """Refuse more objects than the session may hold.
@@ -218,6 +244,40 @@ class SessionStore:
         """
         if self.objects + count > self.quota_objects:
             raise QuotaExceeded(f"this session may hold {self.quota_objects:,} objects: release pointers")
+
+    def between(self, first: int, last: int) -> list[int]:
+        """Return the ids in use of an inclusive range, rising, without looking at all there are.
+
+        Args:
+            first: the lowest.
+            last: the highest.
+        """
+        if last - first < SHORT_RANGE:
+            return [id for id in range(first, last + 1) if id in self.entries]
+        rising = self._known()
+        start, end = bisect_left(rising, first), bisect_right(rising, last)
+        found = [id for id in rising[start:end] if id in self.entries]
+        if len(found) < (end - start) // 2:
+            rising[start:end] = found
+        return found
+
+    def following(self, id: int) -> Iterator[Entry]:
+        """Give the entries above an id, in the order of their ids; none may be added meanwhile."""
+        rising = self._known()
+        for place in range(bisect_right(rising, id), len(rising)):
+            entry = self.entries.get(rising[place])
+            if entry is not None:
+                yield entry
+
+    def _known(self) -> list[int]:
+        """Return the ids in use, rising, and at most as many again that no longer are."""
+        rising = self._rising
+        newest = rising[-1] if rising else 0
+        # New ids are above all others, so the table holds them last.
+        rising.extend(reversed(list(takewhile(lambda id: id > newest, reversed(self.entries)))))
+        if len(rising) > 2 * len(self.entries):
+            rising[:] = self.entries
+        return rising
 
     def unlist(self, id: int) -> Entry | None:
         """Take an id out of the table; its memory goes once no job holds it. Returns its entry, if there was one."""
@@ -229,8 +289,8 @@ class SessionStore:
         return entry
 
     def settle(self, entry: Entry) -> None:
-        """Give back an entry's memory and quota when neither the table nor a job needs it."""
-        if entry.listed or entry.holds or entry.charge < 0:
+        """Give back an entry's memory and quota when neither the table nor a job needs it; not while it is made."""
+        if entry.listed or entry.holds or entry.maker is not None or entry.charge < 0:
             return
         self.nbytes -= entry.charge
         self.objects -= 1

@@ -36,6 +36,7 @@ DESCRIBED = st.builds(
 )
 FAILURE = st.builds(messages.Failure, id=ID, code=NAME, message=NAME, op=OPTIONAL)
 STOP = st.builds(messages.Stop, stream=ID)
+ADDRESS = st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,62}@[0-9a-f]{4,32}", fullmatch=True)
 PAIR = st.lists(ID, min_size=2, max_size=2)
 TO_WORKER = st.one_of(
     st.builds(messages.Open),
@@ -53,16 +54,20 @@ TO_WORKER = st.one_of(
     st.builds(messages.Release, ids=st.lists(ID | PAIR, max_size=4)),
     st.builds(messages.Cancel, ids=st.lists(ID, max_size=4)),
     st.builds(
-        messages.Ask, id=ID, about=st.sampled_from(["ping", "stats", "objects", "search", "clear"]), tags=TAGS
+        messages.Ask,
+        id=ID,
+        about=st.sampled_from(["ping", "stats", "objects", "search", "clear"]),
+        tags=TAGS,
+        after=st.none() | REF,
     ),
-    st.builds(messages.Expect, id=ID, sender=NAME),
-    st.builds(messages.Transfer, id=ID, ref=REF, to=NAME, as_id=ID),
+    st.builds(messages.Expect, id=ID, sender=ADDRESS),
+    st.builds(messages.Transfer, id=ID, ref=REF, to=ADDRESS, as_id=ID),
     st.builds(messages.Fail, id=ID, code=NAME, message=NAME),
-    st.builds(messages.Deliver, session=NAME, id=ID, value=TREE),
+    st.builds(messages.Deliver, session=ADDRESS, id=ID, value=TREE),
     STOP,
 )  # fmt: skip
 TO_SESSION = st.one_of(
-    st.builds(messages.Offer, datasets=st.lists(DESCRIBED, max_size=3)),
+    st.builds(messages.Offer, datasets=st.lists(DESCRIBED, max_size=3), more=st.booleans()),
     st.builds(messages.Done, id=ID, n=COUNT, dtype=OPTIONAL, shape=SHAPE, kind=NAME, withheld=st.booleans()),
     st.builds(
         messages.Error,
@@ -80,6 +85,7 @@ TO_SESSION = st.one_of(
         id=ID,
         records=st.lists(DESCRIBED, max_size=3),
         stats=st.dictionaries(NAME, st.integers(0, 2**60), max_size=3),
+        next=st.none() | REF,
     ),
     STOP,
 )
@@ -104,6 +110,15 @@ def test_round_trip_to_session(batch: list[Any]) -> None:
 def test_defaults_are_left_out() -> None:
     assert encode(messages.Op(id=1, fn="add")) == b'{"t":"op","id":1,"fn":"add"}'
     assert encode(messages.Open()) == b'{"t":"open"}'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no address", "bob", "bob@", "Bob@0001", "bob@0001\n", "bob@xyz1", "b" * 64 + "@0001"]
+)
+def test_addresses_that_are_none(text: str) -> None:
+    for message in (messages.Expect(1, text), messages.Transfer(1, 1, text, 1), messages.Deliver(text, 1, None)):
+        with pytest.raises(BadMessage):
+            to_worker(body([message]))
 
 
 def test_tags_are_unique() -> None:

@@ -86,3 +86,21 @@ async def test_ids_that_were_never_given_out_are_not_walked(house: Any, body: by
         house.session.batch(house.bobs.address, memoryview(body))
     assert not house.session.failures
     assert await p == 1.0
+
+
+async def test_an_offer_in_parts_is_complete_with_the_last(house: Any) -> None:
+    first = b'[{"t":"offer","more":true,"datasets":[{"id":"a","dtype":"int64","shape":[1]}]}]'
+    last = b'[{"t":"offer","datasets":[{"id":"b","dtype":"int64","shape":[1]}]}]'
+    before = set(house.bob.datasets)
+    house.session.batch(house.bobs.address, memoryview(first))
+    assert set(house.bob.datasets) == before
+    house.session.batch(house.bobs.address, memoryview(last))
+    assert set(house.bob.datasets) == {"a", "b"}
+
+
+async def test_an_offer_without_end_is_refused(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedsock.session.inbox.MOST_DATASETS", 2)
+    offer = b'[{"t":"offer","more":true,"datasets":[{"id":"a"},{"id":"b"}]}]'
+    house.session.batch(house.bobs.address, memoryview(offer))
+    with pytest.raises(errors.BadMessage, match="data sets"):
+        house.session.batch(house.bobs.address, memoryview(offer))

@@ -93,3 +93,20 @@ async def test_a_fetch_in_another_thread_is_refused_when_it_is_called(house: Any
             await asyncio.to_thread(use)
     assert p._record.holds == 0
     assert [record.holds for record in both._records.values()] == [1, 1]
+
+
+async def test_listings_come_in_pages(house: Any) -> None:
+    asked: list[messages.Ask] = []
+    pages = {None: ([1, 2], 2), 2: ([], 7), 7: ([9], None)}
+
+    def on_ask(message: messages.Ask) -> None:
+        asked.append(message)
+        ids, following = pages[message.after]
+        house.bobs.say(messages.Answer(message.id, [messages.Described(id, kind="int") for id in ids], next=following))
+
+    house.bobs.on_ask = on_ask
+    assert [one.id for one in await house.bob.objects()] == [1, 2, 9]
+    assert [one.after for one in asked] == [None, 2, 7]
+    asked.clear()
+    await house.bob.search("#a")
+    assert [(one.tags, one.after) for one in asked] == [(["#a"], None), (["#a"], 2), (["#a"], 7)]

@@ -247,7 +247,8 @@ def test_a_failure_brings_down_a_chain_of_any_length() -> None:
     driver = Driver()
     header = {"$array": {"dtype": "float64", "shape": [1000], "stream": 7}}
     driver.say(m.Put(1, header), *(op(id, "add", ref(id - 1), 1) for id in range(2, 5002)))
-    replies = driver.say(m.Cancel([1]))
+    stop, *replies = driver.say(m.Cancel([1]))
+    assert stop == m.Stop(7)
     assert [one.id for one in replies] == list(range(1, 5002))
     assert {one.code for one in replies} == {"cancelled"}
     assert replies[-1].cause.id == 1
@@ -306,3 +307,72 @@ def test_what_is_taken_out_of_a_tree_of_references_is_a_value_of_its_own() -> No
     driver.say(op(1, "zeros", array(3)), op(2, "item", {"$dict": {"k": ref(1)}}, "k"))
     driver.say(op(3, "iadd", ref(2), 1.0, last=[2]))
     assert driver.say(m.Get(9, 1))[0].tolist() == [0.0] * 3
+
+
+def counted(driver: Driver, id: int = 10**6) -> tuple[int, int]:
+    [answer] = driver.say(m.Ask(id, "stats"))
+    return answer.stats["objects"], answer.stats["bytes"]
+
+
+def test_what_is_released_while_it_is_computed_counts_until_then() -> None:
+    driver = Driver()
+    driver.say(op(1, "zeros", array(10)), op(2, "add", 1, 1), m.Release([1, 2]), hold=True)
+    assert counted(driver)[0] == 2
+    for compute in driver.held:
+        driver.run(driver.engine.computed(compute, *compute.run()))
+    assert counted(driver, 10**6 + 1) == (0, 0)
+
+
+def test_an_op_of_a_million_results_takes_no_memory() -> None:
+    driver = Driver()
+    [error] = driver.say(op(1, "add", 1, 1, n=10**6))
+    assert (error.id, error.n, error.code) == (1, 10**6, "op_value")
+    assert not driver.engine._sessions[PEER].entries
+    [error] = driver.say(op(10**6 + 1, "frexp", 1.0))
+    assert error.code == "op_value"
+
+
+def test_ops_beyond_the_quota_leave_nothing() -> None:
+    driver = Driver(quota_objects=10)
+    for id in range(1, 100):
+        driver.say(op(id, "nothing"))
+    assert len(driver.engine._sessions[PEER].entries) == 10
+    [error] = driver.say(op(100, "split", 1.0, 5, n=5))
+    assert (error.code, error.n) == ("quota", 5)
+
+
+def test_arguments_count_while_their_op_waits_or_runs() -> None:
+    driver = Driver()
+    large = to_json(np.arange(400.0))
+    driver.say(m.Expect(1, "alice@0001"))
+    driver.say(op(2, "add", ref(1), large), op(3, "add", ref(1), "x" * 5000), op(4, "sum", large), hold=True)
+    assert counted(driver)[1] > 3200 + 5000 + 3200
+    [compute] = driver.held
+    driver.run(driver.engine.computed(compute, *compute.run()))
+    driver.say(m.Cancel([1]))
+    assert counted(driver, 10**6 + 1)[1] == 8
+
+
+def test_what_a_waiting_op_brings_may_be_too_much() -> None:
+    driver = Driver(quota_bytes=1000)
+    driver.say(m.Expect(1, "alice@0001"))
+    [error] = driver.say(op(2, "add", ref(1), "x" * 5000))
+    assert (error.id, error.code) == (2, "quota")
+    assert counted(driver)[1] == 0
+
+
+def test_what_is_withheld_counts_its_bound_only() -> None:
+    driver = Driver({"x": AGES})
+    driver.say(op(1, "unique", ref("x")))
+    alone = counted(driver)[1]
+    driver.say(m.Release([1]))
+    driver.say(m.Op(10**6 + 2, "unique", [ref("x")], {"equal_nan": True}))
+    assert counted(driver, 10**6 + 3)[1] == alone
+
+
+def test_a_session_that_is_gone_starts_no_chain_of_what_it_released() -> None:
+    driver = Driver()
+    driver.say(op(1, "add", 1, 1), op(2, "add", ref(1), 1), m.Release([1, 2]), hold=True)
+    driver.run(driver.engine.forget(PEER))
+    driver.run(driver.engine.computed(driver.held[0], 2, None), hold=True)
+    assert len(driver.held) == 1

@@ -59,8 +59,9 @@ def test_describe() -> None:
 
 def test_filling() -> None:
     incoming, entry = Incoming(np.dtype("u1"), (2,)), Entry(1)
-    filling = Filling(incoming, entry, "s@1")
-    assert (filling.incoming, filling.entry, filling.session) == (incoming, entry, "s@1")
+    store = SessionStore("s-1@0001", 100, 10)
+    filling = Filling(incoming, entry, store)
+    assert (filling.incoming, filling.entry, filling.store) == (incoming, entry, store)
 
 
 def test_bytes_are_limited_and_a_refusal_changes_nothing() -> None:
@@ -136,3 +137,46 @@ def test_the_books_always_balance(steps: list[tuple[str, int]]) -> None:
         alive = [entry for entry in known if entry.charge >= 0]
         assert held.nbytes == sum(entry.charge for entry in alive) <= 1000
         assert held.objects == len(alive)
+
+
+@given(
+    ids=st.lists(st.integers(1, 5_000), unique=True, max_size=60),
+    steps=st.lists(st.tuples(st.integers(0, 6_000), st.integers(0, 6_000), st.booleans()), max_size=12),
+)
+def test_ranges_of_ids(ids: list[int], steps: list[tuple[int, int, bool]]) -> None:
+    here, waiting = store(quota_objects=100), sorted(ids)
+    for first, last, released in steps:
+        for id in waiting[:7]:
+            here.add(id)
+        waiting = waiting[7:]
+        found = here.between(first, last)
+        assert found == [id for id in here.entries if first <= id <= last]
+        assert [entry.id for entry in here.following(first)] == [id for id in here.entries if id > first]
+        if released:
+            for id in found:
+                here.unlist(id)
+
+
+def test_looking_again_for_what_was_released_is_quick() -> None:
+    here = store(quota_objects=10**5)
+    for id in range(1, 5_001):
+        here.add(id)
+    for id in here.between(1, 4_000):
+        here.unlist(id)
+    assert here.between(1, 4_000) == []
+    assert len(here._rising) <= 2 * len(here.entries)
+
+
+def test_an_entry_counts_while_it_is_made() -> None:
+    here = store()
+    entry = here.add(1)
+    entry.maker = object()  # type: ignore[assignment]
+    here.charge(entry, 100)
+    here.unlist(1)
+    assert (here.objects, here.nbytes) == (1, 100)
+    entry.maker = None
+    here.settle(entry)
+    assert (here.objects, here.nbytes) == (0, 0)
+    here.charge(entry, 50)
+    here.settle(entry)
+    assert (here.objects, here.nbytes) == (0, 0)
