@@ -16,6 +16,9 @@ class Owner(Protocol):
     def chunk(self, remote: str, stream: int, at: int, data: memoryview) -> None:
         """A chunk of a stream arrived (a ProtocolError raised here resets that link)."""
 
+    def progressed(self, remote: str) -> None:
+        """A frame arrived, and what it brought was taken: the link may have room again."""
+
     def sent(self, remote: str, stream: int) -> None:
         """An outgoing stream was acknowledged whole."""
 

@@ -312,13 +312,22 @@ class Peer:
         try:
             self._events(head.sender, link.receive(head, body, self._loop.time()))
         except Exception as error:
-            # Whoever is to blame, only this link ends.
-            code = error.code if isinstance(error, ProtocolError) else "internal_error"
-            log.warning("link with %s is reset: %s", head.sender, error, exc_info=code == "internal_error")
-            self._reset(head.sender, code)
+            self.fail(head.sender, error)
         else:
             if link.ended is None:
                 self._writer.flush(link)
+                self._owner.progressed(head.sender)
+
+    def fail(self, remote: str, error: Exception) -> None:
+        """End the link with an address over an error: whoever is to blame, no other link ends.
+
+        Args:
+            remote: the address.
+            error: what was raised; a ProtocolError's code is told to the peer.
+        """
+        code = error.code if isinstance(error, ProtocolError) else "internal_error"
+        log.warning("link with %s is reset: %s", remote, error, exc_info=error if code == "internal_error" else None)
+        self._reset(remote, code)
 
     def _reset(self, remote: str, code: str) -> None:
         if (link := self._drop(remote)) is not None:

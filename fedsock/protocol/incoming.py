@@ -23,10 +23,11 @@ class Incoming:
 
     Attributes:
         received: the highest number taken; all up to it were, once each.
+        told: the number that acks tell: ``received``, but for what came since ``pause``.
         ack_at: when an ack goes out alone, seconds; None while none is owed.
     """
 
-    __slots__ = ("_bytes", "_gap", "_large", "ack_at", "received")
+    __slots__ = ("_bytes", "_gap", "_large", "_paused", "ack_at", "received", "told")
 
     def __init__(self, base: int = 0) -> None:
         """Begin with nothing received.
@@ -34,7 +35,8 @@ class Incoming:
         Args:
             base: the number before the first.
         """
-        self.received = base
+        self.received = self.told = base
+        self._paused = False
         self.ack_at: float | None = None
         # Whether the present gap has been answered.
         self._gap = False
@@ -59,6 +61,9 @@ class Incoming:
             return False
         self.received = seq
         self._gap = False
+        if self._paused:
+            return True
+        self.told = seq
         self._bytes += size
         if size >= LEAST_CHUNK:
             self._large += 1
@@ -72,3 +77,15 @@ class Incoming:
         """Note that a new frame told the peer what was received."""
         self.ack_at = None
         self._bytes = self._large = 0
+
+    def pause(self, paused: bool, now: float) -> None:
+        """Acknowledge nothing more, so that the peer stops once its window is full; or all again, at once.
+
+        Args:
+            paused: which of both.
+            now: seconds.
+        """
+        if self._paused and not paused:
+            self.told = self.received
+            self.ack_at = now
+        self._paused = paused

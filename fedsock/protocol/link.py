@@ -158,7 +158,7 @@ class Link:
                 return self._number(now, data, stream, at, stream if last else 0)
         if ack_due:
             incoming.ack_written()
-            return build(self.remote, self.local, incoming.received)
+            return build(self.remote, self.local, incoming.told)
         return None
 
     def _number(
@@ -172,7 +172,7 @@ class Link:
         """Return the frame of a batch or chunk under the next number, and keep it."""
         flight, incoming = self._flight, self._incoming
         seq = flight.numbered + 1
-        frame = build(self.remote, self.local, incoming.received, seq=seq, stream=stream, at=at, body=body)
+        frame = build(self.remote, self.local, incoming.told, seq=seq, stream=stream, at=at, body=body)
         incoming.ack_written()
         flight.add(frame, now, last_of)
         return frame
@@ -231,6 +231,10 @@ class Link:
         if written_at is not None:
             self._window.acknowledged(arrived, in_flight, now - written_at, acked=ack, written=flight.numbered)
         return [StreamSent(stream) for stream in ended if self._streams.acknowledged(stream)]
+
+    def pause(self, paused: bool, now: float) -> None:
+        """Acknowledge nothing that comes from now on, so that the peer comes to a stop; or all again (now: seconds)."""
+        self._incoming.pause(paused, now)
 
     # News of the socket, the peer and the hub's queue for it
 

@@ -320,6 +320,9 @@ class Session:
         station = self._stations.get(remote.partition("@")[0])
         return self._inboxes.get(station) if station is not None and station.address == remote else None
 
+    def progressed(self, remote: str) -> None:
+        """Do nothing: the session's own bound holds before anything is queued."""
+
     def sent(self, remote: str, stream: int) -> None:
         """A stream arrived whole at a worker."""
         station = self._stations.get(remote.partition("@")[0])

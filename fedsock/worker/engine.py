@@ -20,7 +20,7 @@ from fedsock.worker.arrivals import Arrivals
 from fedsock.worker.catalog import Catalog
 from fedsock.worker.datasets import Dataset
 from fedsock.worker.exports import Exports
-from fedsock.worker.jobs import Compute, Errand, Instruction, Stopped
+from fedsock.worker.jobs import Compute, Errand, Instruction, SendValue, Stopped
 from fedsock.worker.names import SESSION_PREFIX
 from fedsock.worker.replies import Replies
 from fedsock.worker.runner import Runner
@@ -31,6 +31,10 @@ QUOTA_BYTES = 4 << 30
 
 QUOTA_OBJECTS = 1_000_000
 """How many objects one session may hold, by default."""
+
+
+STOP_EVERY = 200
+"""Messages after which the answers to them can be counted before more are taken."""
 
 
 class Engine:
@@ -79,8 +83,8 @@ class Engine:
             m.Open: self._open,
         }
 
-    def receive(self, peer: str, batch: Sequence[m.ToWorker]) -> Iterator[Compute]:
-        """Take a batch of messages from a peer; yields what is to be computed.
+    def receive(self, peer: str, batch: Sequence[m.ToWorker]) -> Iterator[Compute | None]:
+        """Take a batch of messages from a peer; yields what is to be computed, and None wherever one may stop.
 
         Args:
             peer: its address.
@@ -93,8 +97,10 @@ class Engine:
         store = None
         take = self._runner.take
         # An op and its Cancel may come in one batch: the op isn't run.
-        self._cancelled = sorted({id for message in batch if type(message) is m.Cancel for id in message.ids})
-        for message in batch:
+        cancelled = self._cancelled = sorted(
+            {id for message in batch if type(message) is m.Cancel for id in message.ids}
+        )
+        for number, message in enumerate(batch, 1):
             kind = type(message)
             if kind is m.Deliver:
                 self._deliver(peer, message)  # type: ignore[arg-type]
@@ -106,6 +112,11 @@ class Engine:
                 self._handlers[kind](store, message)
             # Before the next message: what a chain of ops needs is there then, and none of them is parked.
             yield from take()
+            if not number % STOP_EVERY:
+                yield None
+                # Others' batches may have been taken since.
+                self._cancelled = cancelled
+                store = self._sessions.get(peer)
 
     def chunk(self, peer: str, stream: int, at: int, data: memoryview) -> Sequence[Compute]:
         """Take a chunk of a stream, one that nobody waits for any more is dropped; returns what became ready.
@@ -136,6 +147,10 @@ class Engine:
     def replies(self) -> list[Instruction]:
         """Return what is to be sent since the last call, in order."""
         return self._replies.take()
+
+    def written(self, value: SendValue) -> None:
+        """Note that a value was turned into a message, or never will be: its memory may go."""
+        self._exports.written(value)
 
     def forget(self, peer: str) -> Sequence[Compute]:
         """Drop all that belongs to a session, or is on its way from a peer, whose link is over.

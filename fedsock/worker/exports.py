@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fedsock.errors import ExportDenied, OpTypeError, QuotaExceeded, TooLargeToFetch, UnknownObject
+import numpy as np
+
+from fedsock.errors import ExportDenied, FedsockError, OpTypeError, QuotaExceeded, TooLargeToFetch, UnknownObject
 from fedsock.policy.rules import Policy
 from fedsock.protocol import messages as m
+from fedsock.protocol.values import dumps, to_json
 from fedsock.worker.failures import failed_because
 from fedsock.worker.jobs import Errand, SendValue
 from fedsock.worker.replies import Replies
@@ -41,25 +44,36 @@ class Exports:
         self._replies.send(store.address, _error(request, QuotaExceeded.code, text))
 
     def answer(self, errand: Errand) -> None:
-        """Answer a request whose value is there, or failed; lets go of the value.
+        """Answer a request whose value is there, or failed.
 
         Args:
             errand: the request.
         """
         entry, store, request = errand.entry, errand.store, errand.request
-        entry.holds -= 1
         refusal = self._refusal(entry, request)
         if refusal is not None:
             self._replies.send(store.address, refusal)
+            self._let_go(errand)
         elif isinstance(request, m.Get):
             entry.shared = True
-            self._replies.add(SendValue(store.address, entry.value, request))
+            self._replies.add(SendValue(store.address, entry.value, request, errand))
         else:
             entry.shared = True
             parcel = m.Deliver(session=store.address, id=request.as_id, value=None)
-            self._replies.add(SendValue(request.to, entry.value, parcel))
+            self._replies.add(SendValue(request.to, entry.value, parcel, errand))
             self._replies.done(store.address, entry, request.id)
-        store.settle(entry)
+
+    def written(self, value: SendValue) -> None:
+        """Note that a value was turned into a message, or never will be.
+
+        Args:
+            value: the instruction to write it.
+        """
+        self._let_go(value.errand)
+
+    def _let_go(self, errand: Errand) -> None:
+        errand.entry.holds -= 1
+        errand.store.settle(errand.entry)
 
     def _refusal(self, entry: Entry, request: m.Get | m.Transfer) -> m.Error | None:
         decision = self._policy.export(entry.facts)
@@ -85,6 +99,12 @@ class Exports:
                 OpTypeError.code,
                 f"a {kind_of(entry.value)} stays at {self._name}; fetch what it draws",
             )
+        if isinstance(request, m.Transfer) and not isinstance(entry.value, np.ndarray):
+            # Of what can't be written nobody would hear again. (A Get's answer is another matter: it is tried.)
+            try:
+                dumps(to_json(entry.value, lambda array: 1))
+            except FedsockError as error:
+                return _error(request, error.code, f"{self._name}: {error}")
         return None
 
 

@@ -14,7 +14,7 @@ MESSAGE_CHARS = 500
 ARGUMENTS_SHOWN = 8
 """Of the arguments of a failed op, at most so many are described."""
 
-TEXT_CHARS = 4_000
+TEXT_CHARS = 2_000
 """No error's text is longer; ``messages.Text`` takes more."""
 
 

@@ -81,7 +81,7 @@ class Errand:
     Attributes:
         store: whose request it is.
         request: its message.
-        entry: the value asked for, held until it was answered.
+        entry: the value asked for, held until it was written, or refused.
     """
 
     __slots__ = ("entry", "request", "store")
@@ -144,11 +144,13 @@ class SendValue(msgspec.Struct, frozen=True):
         peer: to whom.
         value: the value; it doesn't change any more.
         request: the Get that asked for it, or the Deliver (its value still empty) that carries it.
+        errand: what it answers; holds the value until it is written.
     """
 
     peer: str
     value: Any
     request: Get | Deliver
+    errand: Errand
 
 
 class Stopped(msgspec.Struct, frozen=True, gc=False):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from fedsock.protocol.arrays import dtype_name
-from fedsock.protocol.messages import Done, Message
+from fedsock.protocol.messages import Done, Error, Message
+from fedsock.worker.failures import TEXT_CHARS, cut
 from fedsock.worker.jobs import Instruction, Send
 from fedsock.worker.store import Entry, kind_of
 
@@ -61,8 +63,10 @@ class Replies:
         self._dtype, self._shape, self._kind, self._withheld = dtype, shape, kind, entry.withheld
 
     def send(self, peer: str, message: Message) -> None:
-        """Write another message after what was said before."""
+        """Write another message after what was said before; the text of an error is cut to what can be sent."""
         self._close_run()
+        if type(message) is Error and len(message.message) > TEXT_CHARS:
+            message = msgspec.structs.replace(message, message=cut(message.message))
         self._out.append(Send(peer, message))
 
     def add(self, instruction: Instruction) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,7 +19,9 @@ from fedsock.protocol.link import Link, LinkEnd
 from fedsock.protocol.values import dumps, to_json
 from fedsock.typing import Array
 from fedsock.worker.engine import Engine
-from fedsock.worker.jobs import Compute, Send, SendValue, Stopped
+from fedsock.worker.jobs import Compute, Instruction, Send, SendValue, Stopped
+from fedsock.worker.outbox import Outbox, Reading, fits, full, is_large
+from fedsock.worker.threads import Threads
 
 INLINE_SECONDS = 50e-6
 """Ops predicted to take less run at once: a thread costs about as much."""
@@ -39,9 +41,13 @@ class WorkerService:
         self._engine = engine
         self._peer: Peer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"fedsock-{engine.name}")
-        self.busy = 0
+        self._threads = Threads(threads, f"fedsock {engine.name}")
+        self._outboxes: dict[str, Outbox] = {}
+
+    @property
+    def busy(self) -> int:
         """Computes under way in threads."""
+        return self._threads.busy
 
     def attach(self, peer: Peer) -> None:
         """Speak through a peer; called once, on the loop."""
@@ -50,7 +56,7 @@ class WorkerService:
 
     def close(self) -> None:
         """Take no more; ops that run in threads can't be stopped and are not waited for."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     # ---- what the peer brings
 
@@ -60,11 +66,7 @@ class WorkerService:
         Raises:
             BadMessage: it makes no sense; the peer resets that link.
         """
-        messages = m.to_worker(body)
-        try:
-            self._perform(self._engine.receive(remote, messages))
-        finally:
-            self._flush(remote)
+        self._take(remote, lambda: self._engine.receive(remote, m.to_worker(body)), len(body))
 
     def chunk(self, remote: str, stream: int, at: int, data: memoryview) -> None:
         """Take a chunk of a stream.
@@ -72,8 +74,12 @@ class WorkerService:
         Raises:
             BadMessage: it doesn't fit its stream.
         """
-        self._perform(self._engine.chunk(remote, stream, at, data))
-        self._flush(remote)
+        self._take(remote, lambda: iter(self._engine.chunk(remote, stream, at, data)), len(data))
+
+    def progressed(self, remote: str) -> None:
+        """Go on with what waited for room on a link: its peer may have acknowledged something."""
+        if remote in self._outboxes:
+            self._go_on(remote)
 
     def sent(self, remote: str, stream: int) -> None:
         """Do nothing: values are immutable, so a sent stream needs no care."""
@@ -81,7 +87,10 @@ class WorkerService:
     def ended(self, remote: str, end: LinkEnd) -> None:
         """Forget a session whose link is over."""
         log.info("link with %s is over: %s", remote, end.reason)
-        self._perform(self._engine.forget(remote))
+        outbox = self._outboxes.pop(remote, None)
+        for value in outbox.values() if outbox is not None else ():
+            self._engine.written(value)
+        self._perform(iter(self._engine.forget(remote)))
         self._flush()
 
     def joined(self, address: str, role: str) -> None:
@@ -98,59 +107,146 @@ class WorkerService:
         """Say so in the log."""
         log.info("%s lost its hub, trying again", self._engine.name)
 
+    # ---- reading, as far as there is room for what follows from it
+
+    def _must_wait(self, remote: str) -> bool:
+        outbox = self._outboxes.get(remote)
+        if outbox is not None:
+            return outbox.holding or outbox.full
+        peer = self._peer
+        return peer is not None and peer.has_link(remote) and full(peer.link(remote))
+
+    def _take(self, remote: str, read: Callable[[], Reading], nbytes: int) -> None:
+        """Read a frame now, or keep it until there is room."""
+        if self._must_wait(remote):
+            outbox = self._outbox(remote)
+            outbox.hold(read, nbytes)
+            outbox.link.pause(True, self._now())
+        else:
+            self._read(remote, read)
+
+    def _read(self, remote: str, read: Callable[[], Reading]) -> None:
+        try:
+            left = self._perform(read(), remote)
+        finally:
+            self._flush(remote)
+        if left is not None:
+            outbox = self._outbox(remote)
+            outbox.hold_first(left)
+            outbox.link.pause(True, self._now())
+
+    def _go_on(self, remote: str) -> None:
+        """Write what there is room for now, then read a frame, and come again for the next."""
+        outbox = self._outboxes.get(remote)
+        if outbox is None or self._peer is None:
+            return
+        try:
+            while (value := outbox.next_value()) is not None:
+                self._send_value(outbox.link, value)
+            read = outbox.next_frame()
+            if read is not None:
+                self._read(remote, read)
+        except Exception as error:
+            self._peer.fail(remote, error)
+            return
+        if self._outboxes.get(remote) is not outbox:
+            return
+        if read is not None and self._loop is not None:
+            self._loop.call_soon(self._go_on, remote)
+        if not (outbox.holding or outbox.full):
+            outbox.link.pause(False, self._now())
+        if outbox.empty:
+            del self._outboxes[remote]
+        self._peer.flush(outbox.link)
+
+    def _outbox(self, remote: str) -> Outbox:
+        assert self._peer is not None  # noqa: S101  # attached before anything arrives
+        return self._outboxes.get(remote) or self._outboxes.setdefault(remote, Outbox(self._peer.link(remote)))
+
+    def _now(self) -> float:
+        return 0.0 if self._loop is None else self._loop.time()
+
     # ---- carrying out
 
-    def _perform(self, instructions: Iterable[Compute]) -> None:
-        """Run Computes: small ones here, large ones in a thread; in the order in which they become ready."""
+    def _perform(self, instructions: Reading, reading: str = "") -> Reading | None:
+        """Run Computes: small ones here, large ones in a thread; in the order in which they become ready.
+
+        Args:
+            instructions: Computes, and None wherever one may stop.
+            reading: whose messages they are for.
+
+        Returns:
+            What is left of them, if its link has no room for more answers.
+        """
         computed = self._engine.computed
         with np.errstate(all="ignore"):
             for first in instructions:
+                if first is None:
+                    self._flush(reading)
+                    if self._peer is not None and not self._peer.has_link(reading):
+                        return None
+                    if self._must_wait(reading):
+                        return instructions
+                    continue
                 todo = [first]
                 while todo:
                     compute = todo.pop()
                     if compute.seconds > INLINE_SECONDS:
-                        self._start(compute)
+                        session = compute.job.store.address
+                        self._threads.run(session, partial(_run_quietly, compute), partial(self._finished, compute))
                     elif more := computed(compute, *compute.run()):
                         todo.extend(reversed(more))
+        return None
 
-    def _start(self, compute: Compute) -> None:
-        assert self._loop is not None  # noqa: S101  # attached before anything arrives
-        self.busy += 1
-        future = self._loop.run_in_executor(self._pool, _run_quietly, compute)
-        future.add_done_callback(lambda done: self._finished(compute, done))
-
-    def _finished(self, compute: Compute, done: asyncio.Future[tuple[Any, Exception | None]]) -> None:
-        self.busy -= 1
-        if done.cancelled():
-            return
-        result, error = done.result()
-        self._perform(self._engine.computed(compute, result, error))
+    def _finished(self, compute: Compute, outcome: tuple[Any, Exception | None]) -> None:
+        try:
+            self._perform(iter(self._engine.computed(compute, *outcome)))
+        except Exception as error:
+            if self._peer is not None:
+                self._peer.fail(compute.job.store.address, error)
         self._flush()
 
     def _flush(self, reading: str = "") -> None:
-        """Write what the engine has to say; the peer itself writes on the link that it reads, once that is done."""
+        """Write what the engine has to say; the peer itself writes on the link that it reads, once that is done.
+
+        What can't be said ends its own link only.
+        """
         peer = self._peer
         if peer is None:
             return
         links: dict[Link, None] = {}
+        failed: dict[str, Exception] = {}
         for instruction in self._engine.replies():
-            if not (peer.has_link(instruction.peer) or _opens(instruction)):
-                continue
-            link = peer.link(instruction.peer)
-            if instruction.peer != reading:
-                links[link] = None
-            if type(instruction) is Send:
-                link.send(m.encode(instruction.message))
-            elif type(instruction) is Stopped:
-                link.stop_stream(instruction.stream)
-            else:
-                self._send_value(instruction)  # type: ignore[arg-type]
+            remote = instruction.peer
+            if peer.has_link(remote) or _opens(instruction):
+                try:
+                    link = peer.link(remote)
+                    self._carry_out(link, instruction)
+                    if remote != reading:
+                        links[link] = None
+                except Exception as error:
+                    failed[remote] = error
+            elif type(instruction) is SendValue:
+                self._engine.written(instruction)
         if links:
             peer.flush(*links)
+        for remote, reason in failed.items():
+            peer.fail(remote, reason)
 
-    def _send_value(self, instruction: SendValue) -> None:
-        assert self._peer is not None  # noqa: S101  # only called by _flush
-        link, request = self._peer.link(instruction.peer), instruction.request
+    def _carry_out(self, link: Link, instruction: Instruction) -> None:
+        if type(instruction) is Send:
+            link.send(m.encode(instruction.message))
+        elif type(instruction) is Stopped:
+            link.stop_stream(instruction.stream)
+        elif type(instruction) is SendValue:
+            if fits(link, is_large(instruction)):
+                self._send_value(link, instruction)
+            else:
+                self._outbox(instruction.peer).add(instruction)
+
+    def _send_value(self, link: Link, instruction: SendValue) -> None:
+        request = instruction.request
+        self._engine.written(instruction)
         streams: list[int] = []
 
         def stream(array: Array) -> int:
@@ -177,5 +273,7 @@ def _opens(instruction: Any) -> bool:
 
 
 def _run_quietly(compute: Compute) -> tuple[Any, Exception | None]:
+    if compute.job.over:
+        return None, None  # Cancelled while it waited for a thread.
     with np.errstate(all="ignore"):
         return compute.run()

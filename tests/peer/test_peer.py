@@ -35,6 +35,8 @@ class Notes:
         self.chunks.setdefault(stream, bytearray()).extend(data)
         self.changed.set()
 
+    def progressed(self, remote: str) -> None: ...
+
     def sent(self, remote: str, stream: int) -> None:
         self.changed.set()
 

@@ -68,3 +68,18 @@ def test_a_gap_is_acknowledged_once() -> None:
     incoming.ack_written()
     incoming.take(3, 1, 4.0)
     assert incoming.ack_at == 4.0, "another gap"
+
+
+def test_what_comes_while_paused_is_taken_but_not_acknowledged_until_later() -> None:
+    incoming = Incoming()
+    incoming.take(1, 1, 0.0)
+    incoming.ack_written()
+    incoming.pause(True, 1.0)
+    assert incoming.take(2, ACK_BYTES, 1.0)
+    assert (incoming.received, incoming.told, incoming.ack_at) == (2, 1, None)
+    assert not incoming.take(2, ACK_BYTES, 2.0)
+    incoming.pause(False, 3.0)
+    assert (incoming.received, incoming.told, incoming.ack_at) == (2, 2, 3.0)
+    incoming.ack_written()
+    incoming.pause(False, 4.0)
+    assert incoming.ack_at is None

@@ -63,3 +63,26 @@ def test_the_first_window_bounds_the_first_wait() -> None:
     world = line(125e3, 0.03)
     world.send_stream("a", bytes(10_000_000))
     assert probe(world) < 1.3 * 256 * 1024 / 125e3 + 0.1
+
+
+def test_a_paused_receiver_brings_its_sender_to_a_stop_and_loses_nothing() -> None:
+    world = connected_world()
+    world.send("a", b'{"hello":1}')
+    world.run(world.now + 1)
+    world.b.link.pause(True, world.now)
+    for number in range(40):
+        world.send("a", b'{"%d":"%s"}' % (number, b"x" * 500_000))
+    # Long enough for it to write again what isn't acknowledged, several times.
+    world.run(world.now + 60)
+    arrived = len(world.b.got)
+    assert 1 < arrived < 25
+    assert world.a.link.queued_messages > 10
+    # Meanwhile acks of what b sends pass.
+    world.send("b", b'{"answer":1}')
+    world.run(world.now + 2)
+    assert world.b.link.unacknowledged == 0
+    world.b.link.pause(False, world.now)
+    world.run(world.now + 60)
+    assert len(world.b.got) == 41
+    world.check()
+    world.check_drained()

@@ -28,7 +28,7 @@ class Driver:
         return self.run(self.engine.receive(peer, m.to_worker(body)), hold)
 
     def run(self, computes: Any, hold: bool = False) -> list[Any]:
-        stack = [iter(computes)]
+        stack = [(compute for compute in computes if compute is not None)]
         while stack:
             compute = next(stack[-1], None)
             if compute is None:
@@ -38,9 +38,13 @@ class Driver:
             else:
                 with np.errstate(all="ignore"):
                     stack.append(iter(self.engine.computed(compute, *compute.run())))
+        replies = self.engine.replies()
+        for one in replies:
+            if isinstance(one, SendValue):
+                self.engine.written(one)
         return [
             one.message if isinstance(one, Send) else one.value if isinstance(one, SendValue) else one
-            for one in self.engine.replies()
+            for one in replies
         ]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fedsock.protocol import messages as m
+from fedsock.worker.failures import TEXT_CHARS
 from tests.worker.driver import PEER, Driver, op, put, ref
 
 
@@ -66,3 +67,19 @@ def test_a_session_has_values_delivered_to_so_many_workers(monkeypatch: pytest.M
     # Another session has its own.
     driver.say(put(1, 2.0), peer="s-2@0002")
     assert not isinstance(driver.say(m.Transfer(2, 1, "c@0000", 1), peer="s-2@0002")[0], m.Error)
+
+
+def test_a_refusal_that_names_many_data_sets_can_be_sent() -> None:
+    driver = Driver({f"a/rather/long/name/of/a/column/{number}": np.zeros(2) for number in range(600)})
+    names = [ref(f"a/rather/long/name/of/a/column/{number}") for number in range(600)]
+    driver.say(op(1, "concatenate", names))
+    [error] = driver.say(m.Get(2, 1))
+    assert error.code == "export_denied"
+    assert len(error.message) <= TEXT_CHARS
+
+
+def test_what_cannot_be_written_is_not_transferred() -> None:
+    driver = Driver()
+    driver.say(put(1, "y" * 900_000), op(2, "add", ref(1), ref(1)), put(3, [1, 2, "z"]))
+    assert [one.code for one in driver.say(m.Transfer(4, 2, "alice@0002", 1))] == ["value_too_large"]
+    assert driver.say(m.Transfer(5, 3, "alice@0002", 2)) == [[1, 2, "z"], m.Done(5, kind="list")]

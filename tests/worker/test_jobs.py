@@ -30,4 +30,4 @@ def test_errand_and_send_value_carry_their_request() -> None:
     get, entry = Get(id=2, ref=1), Entry(1)
     errand = Errand(job().store, get, entry)
     assert errand.request is get and errand.entry is entry and errand.store.address == "s@1"
-    assert SendValue("s@1", entry, get).request is get
+    assert SendValue("s@1", entry, get, errand).errand is errand
