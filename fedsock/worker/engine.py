@@ -267,21 +267,24 @@ class Engine:
     # ---- from worker to worker
 
     def _expect(self, store: SessionStore, expect: m.Expect) -> None:
-        if self._new_entry(store, expect.id) is not None:
-            store.expected[expect.id] = expect.sender
+        entry = self._new_entry(store, expect.id)
+        if entry is not None:
+            store.expected[expect.id] = (expect.sender, entry)
 
     def _deliver(self, peer: str, deliver: m.Deliver) -> None:
         store = self._sessions.get(deliver.session)
-        if store is None or store.expected.get(deliver.id) != peer:
+        sender, entry = (None, None) if store is None else store.expected.get(deliver.id, (None, None))
+        if store is None or entry is None or sender != peer:
             # Nobody expects it (any more).
             self._arrivals.refuse(deliver.value, peer)
             return
         del store.expected[deliver.id]
-        self._arrivals.take(store, store.entries[deliver.id], deliver.value, peer)
+        self._arrivals.take(store, entry, deliver.value, peer)
 
     def _fail(self, store: SessionStore, fail: m.Fail) -> None:
-        if store.expected.pop(fail.id, None) is not None:
-            self._runner.fail_entry(store, store.entries[fail.id], fail.code, fail.message)
+        _, entry = store.expected.pop(fail.id, (None, None))
+        if entry is not None:
+            self._runner.fail_entry(store, entry, fail.code, fail.message)
 
     # ---- questions
 

@@ -236,7 +236,8 @@ class Runner:
         entry.state, entry.value = FAILED, None
         entry.failure = Failure(int(entry.id), code, cut(message))
         store.charge(entry, entry.words)
-        self._replies.send(store.address, Error(int(entry.id), code, message))
+        if entry.listed:
+            self._replies.send(store.address, Error(int(entry.id), code, message))
         self.released(store, entry)
 
     def cancel(self, job: Job, id: int) -> None:

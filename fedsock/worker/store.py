@@ -161,7 +161,7 @@ class SessionStore:
 
     Attributes:
         entries: id -> entry.
-        expected: id -> the worker's address that may deliver it.
+        expected: id -> the worker's address that may deliver it, and its entry, listed or still needed.
         last_id: the highest id used; ids rise, so that none is used twice.
         nbytes: bytes charged.
         objects: entries that count, listed or still needed.
@@ -188,7 +188,7 @@ class SessionStore:
         self.quota_bytes = quota_bytes
         self.quota_objects = quota_objects
         self.entries: dict[int, Entry] = {}
-        self.expected: dict[int, str] = {}
+        self.expected: dict[int, tuple[str, Entry]] = {}
         self.last_id = 0
         self.nbytes = 0
         self.objects = 0
@@ -284,7 +284,8 @@ class SessionStore:
         entry = self.entries.pop(id, None)
         if entry is not None:
             entry.listed = False
-            self.expected.pop(id, None)
+            if not entry.holds:
+                self.expected.pop(id, None)
             self.settle(entry)
         return entry
 

@@ -84,3 +84,18 @@ def test_releasing_many_uploads_stops_each() -> None:
     driver.say(*(put(id, header(id, 1)) for id in range(1, 301)))
     assert driver.say(m.Release([[1, 10**9]])) == [m.Stop(id) for id in range(1, 301)]
     assert stats(driver) == (0, 0)
+
+
+@pytest.mark.parametrize("come", [True, False])
+def test_what_is_released_but_still_needed_is_expected_still(come: bool) -> None:
+    driver = Driver()
+    driver.say(m.Expect(1, ALICE), op(2, "add", ref(1), 1), m.Get(3, 1), m.Release([1]))
+    assert [one.code for one in driver.say(m.Get(4, 1))] == ["unknown_object"]
+    if come:
+        value, done = driver.say(m.Deliver(PEER, 1, 5.0), peer=ALICE)
+        assert (value, done.id) == (5.0, 2)
+    else:
+        failed = driver.say(m.Fail(1, "worker_lost", "alice is gone"))
+        assert [(one.id, one.code) for one in failed] == [(3, "worker_lost"), (2, "worker_lost")]
+    driver.say(m.Release([2]))
+    assert stats(driver) == (0, 0)

@@ -91,7 +91,7 @@ def test_objects_are_limited() -> None:
 def test_unlisting_gives_memory_back(state: Any) -> None:
     held = store()
     entry = held.add(1)
-    held.expected[1] = "w@1"
+    held.expected[1] = ("w@1", held.entries[1])
     entry.value, entry.state = "value", state
     held.charge(entry, 100)
     assert held.unlist(1) is entry
