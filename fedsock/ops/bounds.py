@@ -25,6 +25,11 @@ def shape_of(value: Any) -> tuple[int, ...]:
     return ()
 
 
+def parts_of(arrays: Any) -> list[Any]:
+    """Return the arrays of a sequence of them; those of an array stand along its first axis."""
+    return [arrays] if isinstance(arrays, np.ndarray) and not arrays.ndim else list(arrays)
+
+
 def size_of(value: Any) -> int:
     """Return the number of elements of an array, scalar or nested list."""
     return math.prod(shape_of(value))
@@ -138,14 +143,29 @@ _bound = tuple.__new__
 
 
 def _widest(values: tuple[Any, ...], dtype: np.dtype[Any] | None) -> int:
-    if dtype is not None and dtype.kind != "U":
-        return dtype.itemsize
-    return max(8, itemsize_of(*values), dtype.itemsize if dtype is not None else 0)
+    if dtype is not None:
+        return _texts(values, dtype) if dtype.kind == "U" else dtype.itemsize
+    return max(8, itemsize_of(*values))
+
+
+def _texts(values: tuple[Any, ...], dtype: np.dtype[Any]) -> int:
+    """Return bytes of what adds the texts of some values."""
+    return max(dtype.itemsize, sum(max(itemsize_of(value), TEXT_OF_NUMBER) for value in values))
+
+
+def computed(*values: Any, dtype: np.dtype[Any] | None = None) -> int:
+    """Return the bytes of an element, at most, of what any function of numbers, or of texts, makes of values.
+
+    Args:
+        values: array-likes.
+        dtype: what to compute in, or None.
+    """
+    return max(WIDE, itemsize_of(*values), _texts(values, dtype) if dtype is not None and dtype.kind == "U" else 0)
 
 
 def truths(*values: Any, **options: Any) -> Bound:
-    """Bound an op that broadcasts its arguments and answers with bool."""
-    return Bound(broadcast_of(*values, options.get("where")), 1)
+    """Bound an op that broadcasts its arguments, those by name too, and answers with bool."""
+    return Bound(broadcast_of(*values, *options.values()), 1)
 
 
 def wide(*values: Any, **options: Any) -> Bound:

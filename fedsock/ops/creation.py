@@ -83,16 +83,23 @@ def _arange(start_or_stop: Any, stop: Any = None, step: Any = 1, *, dtype: Any =
     return Bound((length,), max(8, _wide(dtype), itemsize_of(*ends)))
 
 
-def _spaced(start: Any, stop: Any, num: int = 50, *_: Any, **options: Any) -> Bound:
+def _number_or_text(*options: Any) -> int:
+    """Return bytes of an element of any number, or of the text that a dtype among some options asks for."""
+    texts = [_text_or(option, WIDE) for option in options if isinstance(option, np.dtype) and option.kind == "U"]
+    return max([WIDE, *texts])
+
+
+def _spaced(start: Any, stop: Any, num: int = 50, *rest: Any, **options: Any) -> Bound:
     shape = broadcast_of(start, stop, options.get("base"))
-    return Bound((max(num, 0), *shape), WIDE)
+    return Bound((max(num, 0), *shape), _number_or_text(*rest, *options.values()))
 
 
 def _linspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, *_: Any, **__: Any
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, *rest: Any, **options: Any
 ) -> Bound:
     elements = count(broadcast_of(start, stop))
-    return Bound((max(num, 0) * elements + (max(elements, 1) if retstep else 0),), WIDE)
+    steps = max(elements, 1) if retstep else 0
+    return Bound((max(num, 0) * elements + steps,), _number_or_text(*rest, *options.values()))
 
 
 def _linspace_results(args: Sequence[Any], kwargs: Mapping[str, Any], shape_of: Shapes) -> Template:

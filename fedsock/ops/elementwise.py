@@ -42,14 +42,29 @@ _WIDE = frozenset({"float_power"})
 _BY_VALUE = frozenset({"power"})
 """Integers to negative integer powers raise; whether there is one depends on values."""
 
+
+def _inexact(*operands: Any, **options: Any) -> bool:
+    """Whether a power is one of floating-point numbers, which never raises."""
+    asked = [x for x in (*operands, *options.values()) if isinstance(x, np.dtype)]
+    inexact = any(isinstance(x, (float, complex)) or (_is_array(x) and x.dtype.kind in "fc") for x in operands)
+    return inexact and all(dtype.kind in "fc" for dtype in asked)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, np.generic))
+
+
 _UNARY_SIGNATURE = signature("x:array / * where:array=True dtype:dtype?=None")
 _BINARY_SIGNATURE = signature("x1:array x2:array / * where:array=True dtype:dtype?=None")
 _REDUCE = signature(
-    "array:array / axis:axes=0 dtype:dtype?=None * keepdims:bool=False initial:none|array=none where:array=True"
+    "array:array / axis:axes=0 dtype:dtype?=None * keepdims:bool=False initial:none|deciding=none where:array=True"
 )
 _ACCUMULATE = signature("array:array / axis:int=0 dtype:dtype?=None")
-_REDUCEAT = signature("array:array indices:array / axis:int=0 dtype:dtype?=None")
+_REDUCEAT = signature("array:array indices:deciding / axis:int=0 dtype:dtype?=None")
 _OUTER = signature("A:array B:array / * dtype:dtype?=None")
+
+
+_COMPARISONS = frozenset({np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal})
 
 
 def masked(ufunc: np.ufunc, args: tuple[Any, ...], where: Any, dtype: Any = None) -> Any:
@@ -69,7 +84,11 @@ def masked(ufunc: np.ufunc, args: tuple[Any, ...], where: Any, dtype: Any = None
         found = ufunc.resolve_dtypes(asked, signature=(*(None,) * ufunc.nin, *(dtype,) * ufunc.nout))
     shape = np.broadcast_shapes(*map(np.shape, args), np.shape(where))
     outs = tuple(np.zeros(shape, one) for one in found[ufunc.nin :])
-    ufunc(*args, out=outs, where=where, dtype=dtype)
+    if ufunc in _COMPARISONS:
+        # numpy 2.4 crashes where an array is compared under a mask with an integer beyond its dtype.
+        np.copyto(outs[0], ufunc(*args, dtype=dtype), where=where)
+    else:
+        ufunc(*args, out=outs, where=where, dtype=dtype)
     results = tuple(out[()] for out in outs)
     return results if ufunc.nout > 1 else results[0]
 
@@ -107,21 +126,22 @@ def _ufunc(name: str) -> Row:
         bound=bound,
         results=1 if ufunc.nout == 1 else 2,
         value_dependent=name in _BY_VALUE,
+        unless=_inexact,
         numpy=(ufunc,),
     )
 
 
-def _accumulated(array: Any, *_: Any, dtype: Any = None, **__: Any) -> Bound:
-    return Bound(shape_of(array), max(bounds.WIDE, itemsize_of(array)))
+def _accumulated(array: Any, axis: int = 0, dtype: Any = None) -> Bound:
+    return Bound(shape_of(array), bounds.computed(array, dtype=dtype))
 
 
-def _gathered(array: Any, indices: Any, axis: int = 0, *_: Any, **__: Any) -> Bound:
+def _gathered(array: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Bound:
     rest = bounds.reduced(shape_of(array), axis)
-    return Bound((*shape_of(indices), *rest), max(bounds.WIDE, itemsize_of(array)))
+    return Bound((*shape_of(indices), *rest), bounds.computed(array, dtype=dtype))
 
 
-def _outer(A: Any, B: Any, **__: Any) -> Bound:
-    return Bound(product(shape_of(A), shape_of(B)), max(bounds.WIDE, itemsize_of(A, B)))
+def _outer(A: Any, B: Any, dtype: Any = None) -> Bound:
+    return Bound(product(shape_of(A), shape_of(B)), bounds.computed(A, B, dtype=dtype))
 
 
 def _outer_twice(A: Any, B: Any, **__: Any) -> Bound:
@@ -131,9 +151,8 @@ def _outer_twice(A: Any, B: Any, **__: Any) -> Bound:
 def _methods(name: str) -> list[Row]:
     """Return the rows of a binary ufunc's methods (``at`` writes into its argument, so it has none)."""
     ufunc = getattr(np, name)
-    by_value = name in _BY_VALUE
 
-    def row(method: str, parameters: Any, bound: Any, value_dependent: bool, summary: str, results: int = 1) -> Row:
+    def row(method: str, parameters: Any, bound: Any, summary: str, results: int = 1) -> Row:
         return Row(
             name=f"{name}.{method}",
             function=getattr(ufunc, method) if method == "outer" else quiet_if_complex(getattr(ufunc, method)),
@@ -141,17 +160,18 @@ def _methods(name: str) -> list[Row]:
             parameters=parameters,
             bound=bound,
             results=results,
-            value_dependent=value_dependent,
+            value_dependent=name in _BY_VALUE,
+            unless=_inexact,
             summary=f"{summary} {name}.",
         )
 
     if ufunc.nout > 1:
-        return [row("outer", _OUTER, _outer_twice, by_value, "All pairs of elements by", 2)]
+        return [row("outer", _OUTER, _outer_twice, "All pairs of elements by", 2)]
     return [
-        row("reduce", _REDUCE, bounds.ufunc_reduction, by_value, "Reduce axes by"),
-        row("accumulate", _ACCUMULATE, _accumulated, by_value, "Accumulate along an axis by"),
-        row("reduceat", _REDUCEAT, _gathered, True, "Reduce slices of an axis by"),
-        row("outer", _OUTER, _outer, by_value, "All pairs of elements by"),
+        row("reduce", _REDUCE, bounds.ufunc_reduction, "Reduce axes by"),
+        row("accumulate", _ACCUMULATE, _accumulated, "Accumulate along an axis by"),
+        row("reduceat", _REDUCEAT, _gathered, "Reduce slices of an axis by"),
+        row("outer", _OUTER, _outer, "All pairs of elements by"),
     ]
 
 
@@ -160,7 +180,7 @@ def _methods(name: str) -> list[Row]:
 
 def _pow(x1: Any, x2: Any) -> Any:
     """Return ``x1 ** x2``, which for some exponents (2, 0.5, -1) is another computation than np.power."""
-    if isinstance(x1, (np.ndarray, np.generic)) or isinstance(x2, (np.ndarray, np.generic)):
+    if _is_array(x1) or _is_array(x2):
         return operator.pow(x1, x2)
     return np.power(x1, x2)
 
@@ -191,6 +211,7 @@ def _in_place(name: str) -> Row:
         parameters=signature("x1:array x2:array /"),
         bound=bounds.matrix_product if name == "imatmul" else bounds.elementwise,
         value_dependent=name == "ipow",
+        unless=_inexact,
         in_place=True,
         summary=f"What x1 holds after x1 {_SYMBOLS[name]} x2: the shape and dtype stay those of x1.",
     )
@@ -256,8 +277,14 @@ def _row(name: str, parameters: str, bound: Any = bounds.elementwise, **more: An
     return Row(name=name, family=FAMILY, parameters=signature(parameters), bound=bound, **settings)
 
 
+def _where_bound(condition: Any, x: Any, y: Any) -> Bound:
+    return Bound(bounds.broadcast_of(condition, x, y), itemsize_of(x, y))
+
+
 def _clip_bound(*values: Any, dtype: Any = None, **ends: Any) -> Bound:
-    arrays = [value for value in (*values, ends.get("min"), ends.get("max")) if value is not None]
+    # What is clipped is made an array first, so that a Python number counts in full beside a small dtype.
+    clipped = values[0] if _is_array(values[0]) else np.asarray(values[0])
+    arrays = [value for value in (clipped, *values[1:], ends.get("min"), ends.get("max")) if value is not None]
     return bounds.elementwise(*arrays) if dtype is None else bounds.wide(*arrays)
 
 
@@ -280,7 +307,7 @@ def astype(x: Any, dtype: np.dtype[Any]) -> Any:
     Raises:
         ValueError: a text that is no number.
     """
-    array = x if isinstance(x, (np.ndarray, np.generic)) else np.asarray(x)[()]
+    array = x if _is_array(x) else np.asarray(x)[()]
     if array.dtype.kind == "c" and dtype.kind in "iuf":
         # numpy drops the imaginary part too, with a warning.
         array = array.real
@@ -305,6 +332,7 @@ ROWS: tuple[Row, ...] = (
         family=FAMILY,
         parameters=signature("x1:array x2:array /"),
         bound=bounds.elementwise,
+        unless=_inexact,
         summary="The operator x1 ** x2, which computes squares, roots and reciprocals in their own way.",
     ),
     *(_in_place(name) for name in _IN_PLACE),
@@ -320,7 +348,7 @@ ROWS: tuple[Row, ...] = (
         function=_clip,
         method="clip",
     ),
-    _row("where", "condition:array x:array y:array /"),
+    _row("where", "condition:array x:array y:array /", _where_bound),
     _row("round", "a:array decimals:int=0", numpy=(np.round, np.around), method="round"),
     _row("fix", "x:array"),
     _row("real", "val:array", function=own(np.real), method="real"),
@@ -345,5 +373,11 @@ ROWS: tuple[Row, ...] = (
     _row("iscomplex", "x:array"),
     _row("isneginf", "x:array", bounds.truths),
     _row("isposinf", "x:array", bounds.truths),
-    _row("astype", "x:array dtype:dtype", _converted, function=astype, method="astype"),
+    _row(
+        "astype",
+        "x:array dtype:dtype",
+        _converted,
+        function=astype,
+        method="astype",
+    ),
 )

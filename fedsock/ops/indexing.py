@@ -68,6 +68,17 @@ def _survives(target: Any, value: Any) -> bool:
     return isinstance(value, _SCALARS) and target.dtype.kind in _NUMERIC
 
 
+def _never_refused(target: Any, index: Any, value: Any) -> bool:
+    """Whether an assignment's success follows from dtypes.
+
+    numpy assigns its scalars, and each number of a list, to integers as Python's: NaN and 300 don't fit an int8.
+    """
+    whole = isinstance(target, np.ndarray) and target.dtype.kind in "iu"
+    if not whole or isinstance(value, np.ndarray):
+        return True
+    return isinstance(value, np.generic) and np.can_cast(value.dtype, target.dtype)
+
+
 def _holds_text(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return any(map(_holds_text, value))
@@ -228,13 +239,17 @@ def _selected(shape: tuple[int, ...], index: Any) -> tuple[int, ...]:
     return (*chosen, *result, *shape[axis:])
 
 
+_PART_BYTES = 64
+"""What each part of a tree counts for, beside the bytes of arrays."""
+
+
 def _held(value: Any) -> int:
     """Return the bytes of all that a tree holds."""
     if isinstance(value, dict):
-        return sum(map(_held, value.values()))
+        return _PART_BYTES + sum(len(key) + _held(part) for key, part in value.items())
     if isinstance(value, (list, tuple)):
-        return sum(map(_held, value))
-    return nbytes_of(value)
+        return _PART_BYTES + sum(map(_held, value))
+    return _PART_BYTES + nbytes_of(value)
 
 
 def _getitem_bound(x: Any, index: Any) -> Bound:
@@ -262,7 +277,8 @@ def _row(name: str, parameters: tuple[Parameter, ...], summary: str, bound: Call
         family="indexing",
         parameters=parameters,
         bound=bound,
-        value_dependent=False,
+        value_dependent=assigns,
+        unless=_never_refused if assigns else None,
         in_place=assigns,
         summary=summary,
     )

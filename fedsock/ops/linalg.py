@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fedsock.ops import linalg_bounds as sizes
-from fedsock.ops.bounds import like, shape_of
+from fedsock.ops.bounds import like, parts_of, shape_of
 from fedsock.ops.linalg_bounds import CALL_SECONDS, SECONDS_PER_PRODUCT, matrices
 from fedsock.ops.quiet import quiet_if_complex
 from fedsock.ops.registry import Row, Shapes, Template, argument, own
@@ -55,6 +55,15 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     if mode not in ("reduced", "complete", "r", "raw"):
         raise ValueError(f"unrecognized mode {mode!r}")
     return np.linalg.qr(a, mode)  # type: ignore[call-overload]  # mode is one of the four
+
+
+def _without_svd(x: Any, ord: Any = None, *_: Any, **__: Any) -> bool:
+    """Whether a norm is computed without singular values, which needn't converge."""
+    return ord not in (2, -2, "nuc")
+
+
+def _frobenius(x: Any, *, ord: Any = "fro", **_: Any) -> bool:
+    return _without_svd(x, ord)
 
 
 # --- results ------------------------------------------------------------------------------------------------
@@ -115,8 +124,9 @@ def _tensor_cost(a: Any, *_: Any, **__: Any) -> float:
 
 
 def _multi_dot_cost(arrays: Any) -> float:
-    longest = sorted(size for array in arrays for size in shape_of(array))[-3:]
-    return CALL_SECONDS * len(arrays) ** 2 + len(arrays) * math.prod(longest) * SECONDS_PER_PRODUCT
+    parts = parts_of(arrays)
+    longest = sorted(size for array in parts for size in shape_of(array))[-3:]
+    return CALL_SECONDS * len(parts) ** 2 + len(parts) * math.prod(longest) * SECONDS_PER_PRODUCT
 
 
 # --- rows ---------------------------------------------------------------------------------------------------
@@ -143,12 +153,24 @@ ROWS: tuple[Row, ...] = (
     _row("inv", "a:array", sizes.like, _cubic(5)),
     _row("lstsq", "a:array b:array rcond:real|none=None", sizes.lstsq, _solve_cost, results=4),
     _row("matmul", "x1:array x2:array /", sizes.matmul, sizes.matmul_seconds, value_dependent=False),
-    _row("matrix_norm", "x:array / * keepdims:bool=False ord:real|text|none=fro", sizes.norm, _cubic(20)),
+    _row(
+        "matrix_norm",
+        "x:array / * keepdims:bool=False ord:real|text|none=fro",
+        sizes.norm,
+        _cubic(20),
+        unless=_frobenius,
+    ),
     _row("matrix_power", "a:array n:int", sizes.like, _power_cost, function=own(np.linalg.matrix_power)),
     _row("matrix_rank", _RANK, sizes.rank, _cubic(20)),
     _row("matrix_transpose", "x:array /", like, value_dependent=False),
     _row("multi_dot", "arrays:arrays", sizes.multi_dot, _multi_dot_cost, value_dependent=False),
-    _row("norm", "x:array ord:real|text|none=None axis:axes=None keepdims:bool=False", sizes.norm, _cubic(20)),
+    _row(
+        "norm",
+        "x:array ord:real|text|none=None axis:axes=None keepdims:bool=False",
+        sizes.norm,
+        _cubic(20),
+        unless=_without_svd,
+    ),
     _row("outer", "x1:array x2:array /", sizes.outer, value_dependent=False),
     _row("pinv", _PINV, sizes.pinv, _cubic(40)),
     _row(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fedsock.ops.bounds import WIDE, broadcast, itemsize_of, shape_of
+from fedsock.ops.bounds import WIDE, broadcast, itemsize_of, parts_of, shape_of
 from fedsock.ops.registry import Bound
 
 CALL_SECONDS = 1e-5
@@ -47,9 +47,9 @@ def rank(A: Any, tol: Any = None, *_: Any, rtol: Any = None, **__: Any) -> Bound
 
 
 def rows(a: Any, *_: Any, **__: Any) -> Bound:
-    """One number for each row of each matrix, at most."""
+    """One number for each row, or column, of each matrix: whichever are fewer."""
     batch, m, n = matrices(a)
-    return Bound((batch, max(m, n)), WIDE)
+    return Bound((batch, min(m, n)), WIDE)
 
 
 def norm(x: Any, *_: Any, **__: Any) -> Bound:
@@ -95,11 +95,6 @@ def solve(a: Any, b: Any) -> Bound:
     if len(right) < 2:
         return Bound(left[:-1], WIDE)
     return Bound((*broadcast(left[:-2], right[:-2]), *left[-1:], *right[-1:]), WIDE)
-
-
-def tensorsolve(a: Any, b: Any, axes: Any = None) -> Bound:
-    """A solution times the right-hand side is as large as a."""
-    return Bound(shape_of(a), WIDE)
 
 
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Bound:
@@ -191,11 +186,6 @@ def kron(a: Any, b: Any) -> Bound:
     return Bound(tuple(m * n for m, n in zip(left, right, strict=True)), WIDE)
 
 
-def tensorinv(a: Any, ind: Any = 2) -> Bound:
-    """As large as the argument."""
-    return Bound(shape_of(a), WIDE)
-
-
 def trace(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1, dtype: Any = None) -> Bound:
     """All axes but two."""
     return Bound(_kept(shape_of(a), (axis1, axis2)), WIDE)
@@ -210,6 +200,10 @@ def diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Bound:
 
 def multi_dot(arrays: Any) -> Bound:
     """The two largest sizes of any operand: a product has two of them, whatever stands between (scalars too)."""
+    arrays = parts_of(arrays)
+    if len(arrays) == 2:
+        # numpy takes two of any dimensions then.
+        return dot(*arrays)
     shapes = [shape_of(array) for array in arrays]
     sizes = [size for shape in shapes for size in shape]
     return Bound(tuple(max(size, 1) for size in sorted(sizes)[-2:]), WIDE)

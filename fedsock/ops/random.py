@@ -177,11 +177,15 @@ def _choice(
     return Bound((count * others * itemsize_of(a) + laid_out + _GENERATOR_BYTES,), 1)
 
 
-def _permuted(generator: Any, x: Any, *_: Any, **__: Any) -> Bound:
+def _rearranged(generator: Any, x: Any, *_: Any, **__: Any) -> Bound:
+    return Bound((nbytes_of(x) + _GENERATOR_BYTES,), 1)
+
+
+def _permutation(generator: Any, x: Any, *_: Any, **__: Any) -> Bound:
     if not shape_of(x):
         # permutation takes a number for the integers below it.
         return _bytes(max(int(x), 0) if isinstance(x, (int, np.integer)) else 1)
-    return Bound((nbytes_of(x) + _GENERATOR_BYTES,), 1)
+    return _rearranged(generator, x)
 
 
 def _spawned(generator: Any, n_children: int) -> Bound:
@@ -297,9 +301,9 @@ ROWS: tuple[Row, ...] = (
         f"a:array {_SIZE} replace:bool=True p:array|none=None axis:int=0 shuffle:bool=True",
         _choice,
     ),
-    _row("permutation", "x:array axis:int=0", _permuted),
-    _row("permuted", "x:array * axis:axis=None", _permuted, value_dependent=False),
-    _row("shuffle", "x:array axis:int=0", _permuted, function=_shuffle, value_dependent=False),
+    _row("permutation", "x:array axis:int=0", _permutation),
+    _row("permuted", "x:array * axis:axis=None", _rearranged, value_dependent=False),
+    _row("shuffle", "x:array axis:int=0", _rearranged, function=_shuffle, value_dependent=False),
     Row(
         name="random.Generator.spawn",
         function=spawn,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fedsock.ops import bounds
-from fedsock.ops.bounds import WIDE, broadcast, itemsize_of, reduced, reduction, shape_of, size_of
+from fedsock.ops.bounds import WIDE, broadcast, broadcast_of, itemsize_of, reduced, reduction, shape_of, size_of
 from fedsock.ops.quiet import quiet, quiet_if_complex
 from fedsock.ops.registry import Bound, Row, Shapes, Template, argument, own
 from fedsock.ops.schema import signature
@@ -29,6 +29,13 @@ def _moment(function: Callable[..., Any]) -> Callable[..., Any]:
 
     moment.__doc__ = function.__doc__
     return moment
+
+
+def _deviation(a: Any, axis: Any = None, *rest: Any, mean: Any = 0, **options: Any) -> Bound:
+    """Deviations from a mean that is given take its shape too."""
+    shape = broadcast_of(a, mean)
+    bound = reduction(a, axis, *rest, **options)
+    return bound if shape == shape_of(a) else Bound(tuple(max(size, 1) for size in shape), bound.itemsize)
 
 
 def _running(x: Any, *_: Any, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Bound:
@@ -71,7 +78,7 @@ def _average_results(args: Sequence[Any], kwargs: Mapping[str, Any], shape_of: S
 _AXES = "a:array axis:axes=None "
 _KEEP = "* keepdims:bool=False "
 _WHERE = "where:array=True "
-_INITIAL = "initial:array=0 "
+_INITIAL = "initial:deciding=0 "
 _DDOF = "ddof:real=0 mean:array=0 correction:real=0 "
 
 
@@ -92,13 +99,19 @@ def _sums() -> list[Row]:
         _row(
             name,
             text + (_WHERE if name == "mean" else _DDOF + _WHERE),
+            reduction if name == "mean" else _deviation,
             function=_moment(getattr(np, name)),
             method=name,
         )
         for name in ("mean", "var", "std")
     ]
     rows += [
-        _row(name, text + (_WHERE if name == "nanmean" else _DDOF + _WHERE), function=quiet(getattr(np, name)))
+        _row(
+            name,
+            text + (_WHERE if name == "nanmean" else _DDOF + _WHERE),
+            reduction if name == "nanmean" else _deviation,
+            function=quiet(getattr(np, name)),
+        )
         for name in ("nanmean", "nanvar", "nanstd")
     ]
     return rows
@@ -153,10 +166,9 @@ ROWS: tuple[Row, ...] = (
     # Weights that sum to zero raise.
     _row(
         "average",
-        "a:array axis:axes=None weights:none|array=None returned:bool=False * keepdims:bool=False",
+        "a:array axis:axes=None weights:none|deciding=None returned:bool=False * keepdims:bool=False",
         _average,
         function=quiet(np.average),
         results=_average_results,
-        value_dependent=True,
     ),
 )

@@ -2,15 +2,17 @@
 
 ``function`` of a row never writes into its inputs (but for rows that are ``in_place``, with
 ``overwrite=True``) and, once ``flatten`` has seen its result, never gives out memory that others hold. A row
-that is not ``value_dependent`` promises: with public Python arguments, and arrays or numpy scalars of
-numbers where its signature says ``array``, success, failure, shape and dtype follow from shapes and dtypes.
-``depends_on_values`` adds the rest: Python scalars, trees, texts and dates, and anything that stands where
-no array is due (an axis, a shape), always tell something by failing or by a result's shape.
+that is not ``value_dependent``, or for whose arguments ``unless`` holds, promises: with public Python arguments,
+and only arrays or numpy scalars of numbers where its signature says ``array``, success, failure, shape and dtype follow
+from shapes and dtypes. ``depends_on_values`` adds the rest: Python scalars, trees, texts and dates, and anything that
+stands where no array is due (an axis, a shape) or where its values decide (a ``deciding`` array, such as indices),
+may always tell something by failing or by a result's shape.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,6 +69,7 @@ class Row:
             evaluated
             at the session, where pointers stand in args.
         value_dependent: success, failure, shape or dtype may depend on values of arrays (see the module).
+        unless: same arguments as function -> whether their dtypes and Python values rule that out this time.
         in_place: function takes ``overwrite: bool`` and may then write into its first argument.
         numpy: the numpy function objects that mean this op.
         method: the ndarray method or property that means this op, if one does.
@@ -81,6 +84,7 @@ class Row:
     cost: Callable[..., float] | None = None
     results: int | Callable[[Sequence[Any], Mapping[str, Any], Shapes], Template] = 1
     value_dependent: bool = True
+    unless: Callable[..., bool] | None = None
     in_place: bool = False
     numpy: tuple[Any, ...] = ()
     method: str | None = None
@@ -210,51 +214,44 @@ def depends_on_values(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any], 
         kwargs: checked arguments by name.
         private: the positions and names of the arguments that are, or hold, private values.
     """
-    if row.value_dependent:
+    if row.value_dependent and (row.unless is None or not row.unless(*args, **kwargs)):
         return True
-    return not all(data and _numeric(value) for data, value in _places(row, args, kwargs, private))
-
-
-def bound_is_public(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any], private: Iterable[int | str]) -> bool:
-    """Return whether what ``row.bound`` predicts follows from shapes and dtypes of private arguments alone.
-
-    It doesn't when a private value stands where no array is due (``np.zeros(k)``, ``np.repeat(x, k)``), or
-    when it is a Python value, whose type or length counts.
-
-    Args:
-        row: the op.
-        args: checked arguments.
-        kwargs: checked arguments by name.
-        private: the positions and names of the arguments that are, or hold, private values.
-    """
-    return all(data and _is_array(value) for data, value in _places(row, args, kwargs, private))
+    told = set(private)
+    for place, (parameter, value) in _places(row, args, kwargs):
+        if isinstance(value, np.dtype) and value.kind not in NUMERIC_KINDS:
+            # A numpy scalar's text is as long as its digits.
+            return True
+        if place in told or (parameter.name in told and parameter.name in row.named):
+            if not (parameter.kind.data and _numeric(value)):
+                return True
+        elif parameter.kind.data and _holds_words(value):
+            return True
+    return False
 
 
 def _places(
-    row: Row, args: Sequence[Any], kwargs: Mapping[str, Any], private: Iterable[int | str]
-) -> Iterator[tuple[bool, Any]]:
-    """Give, for each private argument, whether its parameter takes data, and its value."""
-    for place in private:
-        if isinstance(place, str):
-            parameter = row.named[place]
-            # Checking puts an argument given by name in its place.
-            yield parameter.kind.data, kwargs[place] if place in kwargs else args[row.positional.index(parameter)]
-        elif place < len(row.positional):
-            yield row.positional[place].kind.data, args[place]
-        else:
-            yield row.variadic is not None and row.variadic.kind.data, args[place]
-
-
-def _is_array(value: Any) -> bool:
-    if isinstance(value, (np.ndarray, np.generic)):
-        return True
-    return isinstance(value, (list, tuple)) and all(map(_is_array, value))
+    row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Iterator[tuple[int | str, tuple[Parameter, Any]]]:
+    """Give, for each argument, its position or name, and its parameter and value."""
+    parameters = itertools.chain(row.positional, itertools.repeat(row.variadic))
+    for place, (parameter, value) in enumerate(zip(parameters, args, strict=False)):
+        if parameter is not None:
+            yield place, (parameter, value)
+    for name, value in kwargs.items():
+        yield name, (row.named[name], value)
 
 
 def _numeric(value: Any) -> bool:
     if isinstance(value, (np.ndarray, np.generic)):
         return value.dtype.kind in NUMERIC_KINDS
     return isinstance(value, (list, tuple)) and all(map(_numeric, value))
+
+
+def _holds_words(value: Any) -> bool:
+    """Whether there is a text or date in a value: beside one, numpy may compute with Python's numbers."""
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_words, value))
+    return isinstance(value, str) or (isinstance(value, (np.ndarray, np.generic)) and not _numeric(value))
 
 
 def flatten(row: Row, result: Any) -> list[Any]:

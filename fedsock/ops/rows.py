@@ -25,6 +25,7 @@ def numpy_row(
     function: Callable[..., Any] | None = None,
     results: Any = 1,
     value_dependent: bool = True,
+    unless: Callable[..., bool] | None = None,
     method: str | None = None,
     kinds: Mapping[str, Kind] = _NO_KINDS,
 ) -> Row:
@@ -40,6 +41,7 @@ def numpy_row(
         function: what runs in its place; None: the function itself.
         results: see Row.
         value_dependent: see Row.
+        unless: see Row.
         method: see Row.
         kinds: kinds of single arguments that signatures have no word for, by the arguments' names.
     """
@@ -56,6 +58,7 @@ def numpy_row(
         cost=cost,
         results=results,
         value_dependent=value_dependent,
+        unless=unless,
         numpy=(meant,),
         method=method,
     )

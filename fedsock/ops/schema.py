@@ -59,11 +59,13 @@ class Kind:
         check: value -> the value as the op's function takes it; raises OpTypeError, OpValueError,
             OpOverflowError.
         data: its values are data (arrays); the value of anything else decides shape, dtype or success.
+        parts: of a union, the kinds it joins.
     """
 
     name: str
     check: Callable[[Any], Any]
     data: bool = False
+    parts: tuple[Kind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,7 @@ def _generator(value: Any) -> np.random.Generator:
 
 KINDS: dict[str, Kind] = {
     "array": Kind("an array", array_like, data=True),
+    "deciding": Kind("an array", array_like),
     "arrays": Kind("a sequence of arrays", _arrays, data=True),
     "blocks": Kind("nested lists of arrays", _blocks, data=True),
     "index": Kind("an index", _index),
@@ -275,7 +278,10 @@ KINDS: dict[str, Kind] = {
     "generator": Kind("a random.Generator", _generator),
     "none": Kind("None", _none),
 }
-"""The kinds by the names that signatures use; ``axis``, ``axes`` and ``shape`` are unions of these."""
+"""The kinds by the names that signatures use; ``axis``, ``axes`` and ``shape`` are unions of these.
+
+A ``deciding`` array is one whose values decide success or the result's shape (indices, weights that may sum to zero).
+"""
 
 
 def _literal(word: str) -> Kind:
@@ -299,7 +305,7 @@ def union(*kinds: Kind) -> Kind:
                 continue
         raise OpTypeError(f"not {name}")
 
-    return Kind(name, check, data=all(kind.data or kind is KINDS["none"] for kind in kinds))
+    return Kind(name, check, all(kind.data or kind is KINDS["none"] for kind in kinds), kinds)
 
 
 def kind_of(text: str) -> Kind:

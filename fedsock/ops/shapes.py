@@ -244,14 +244,13 @@ def _enlarging() -> list[Row]:
         _row(
             "pad",
             f"array:array pad_width:nested mode:{_PAD_MODES}=constant * stat_length:none|nested=None "
-            "constant_values:array=0 end_values:array=0 reflect_type:even|odd=even",
+            "constant_values:deciding=0 end_values:deciding=0 reflect_type:even|odd=even",
             _pad,
             function=_pad_quietly,
         ),
         _row("resize", "a:array new_shape:shape", _resize, function=own(np.resize)),
-        # An index may be out of bounds.
-        _row("delete", "arr:array obj:index axis:axis=None", value_dependent=True),
-        _row("insert", "arr:array obj:index values:array axis:axis=None", _insert, value_dependent=True),
+        _row("delete", "arr:array obj:index axis:axis=None"),
+        _row("insert", "arr:array obj:index values:array axis:axis=None", _insert),
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.ops.bounds import WIDE, broadcast, broadcast_of, itemsize_of, like, shape_of, size_of
+from fedsock.ops.bounds import WIDE, broadcast, broadcast_of, itemsize_of, like, parts_of, shape_of, size_of
 from fedsock.ops.registry import Bound, Row, Shapes, Template
 from fedsock.ops.rows import numpy_row
 
@@ -83,11 +83,11 @@ def _complex(a: Any) -> Bound:
 
 
 def _lexsort_seconds(keys: Any, axis: Any = -1) -> float:
-    return sum(map(sort_seconds, keys))
+    return sum(map(sort_seconds, parts_of(keys)))
 
 
 def _lexsort(keys: Any, axis: Any = -1) -> Bound:
-    return Bound(shape_of(keys)[1:] if isinstance(keys, np.ndarray) else broadcast_of(*keys), _INDEX)
+    return Bound(broadcast_of(*parts_of(keys)), _INDEX)
 
 
 def _searchsorted(a: Any, v: Any, *_: Any, **__: Any) -> Bound:
@@ -123,14 +123,18 @@ def _extract(condition: Any, arr: Any) -> Bound:
 
 
 def _choose(a: Any, choices: Any, mode: Any = "raise") -> Bound:
-    parts = [choices] if isinstance(choices, np.ndarray) else choices
-    shapes = [shape_of(part)[1:] if part is choices else shape_of(part) for part in parts]
-    return Bound(broadcast(shape_of(a), *shapes), itemsize_of(*parts))
+    parts = parts_of(choices)
+    return Bound(broadcast_of(a, *parts), itemsize_of(*parts))
 
 
 def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Bound:
-    parts = [*choicelist, default]
-    return Bound(broadcast_of(*condlist, *parts), itemsize_of(*parts))
+    parts = [*parts_of(choicelist), default]
+    return Bound(broadcast_of(*parts_of(condlist), *parts), itemsize_of(*parts))
+
+
+def _without_sorter(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> bool:
+    """Whether no element can be out of range: how far a search gets in a sorter depends on all values."""
+    return sorter is None
 
 
 # --- results ------------------------------------------------------------------------------------------------
@@ -160,15 +164,30 @@ ROWS: tuple[Row, ...] = (
         "searchsorted",
         "a:array v:array side:text=left sorter:none|array=None",
         _searchsorted,
+        unless=_without_sorter,
         method="searchsorted",
     ),
     _row("nonzero", "a:array", _coordinates, results=_nonzero_results, method="nonzero"),
     _row("flatnonzero", "a:array", _coordinates),
     _row("argwhere", "a:array", _coordinates),
-    _row("extract", "condition:array arr:array", _extract),
-    _row("compress", "condition:array a:array axis:axis=None", _compress),
-    _row("take", "a:array indices:array axis:axis=None * mode:text=raise", _take, function=take, method="take"),
-    _row("take_along_axis", "arr:array indices:array axis:axis=-1", _take_along_axis),
-    _row("choose", "a:array choices:arrays * mode:text=raise", _choose, function=choose, method="choose"),
+    _row("extract", "condition:deciding arr:array", _extract, value_dependent=False),
+    _row("compress", "condition:deciding a:array axis:axis=None", _compress, value_dependent=False),
+    _row(
+        "take",
+        "a:array indices:deciding axis:axis=None * mode:text=raise",
+        _take,
+        function=take,
+        value_dependent=False,
+        method="take",
+    ),
+    _row("take_along_axis", "arr:array indices:deciding axis:axis=-1", _take_along_axis, value_dependent=False),
+    _row(
+        "choose",
+        "a:deciding choices:arrays * mode:text=raise",
+        _choose,
+        function=choose,
+        value_dependent=False,
+        method="choose",
+    ),
     _row("select", "condlist:arrays choicelist:arrays default:array=0", _select, value_dependent=False),
 )

@@ -205,6 +205,20 @@ def _gradient(f: Any, *_: Any, **__: Any) -> Bound:
     return Bound((max(len(shape), 1), *shape), WIDE)
 
 
+_METHODS = frozenset(
+    {
+        "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull",
+        "linear", "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest",
+    }
+)  # fmt: skip
+
+
+def _quantile_of_nothing_is_alike(a: Any, *_: Any, method: str = "linear", **__: Any) -> bool:
+    """Whether nothing but NaN gives what other values give (small floats another dtype; no look at the method)."""
+    dtype = getattr(a, "dtype", np.dtype("f8"))
+    return method in _METHODS and (dtype.kind in "biu" or dtype == "f8")
+
+
 # --- results ------------------------------------------------------------------------------------------------
 
 
@@ -262,15 +276,17 @@ _RANGE = Kind("a pair of numbers, or one for each axis", _range, data=True)
 _row = partial(numpy_row, np, "statistics", kinds={"range": _RANGE})
 
 
-_QUANTILE = "a:array q:array axis:axes=None * method:text=linear keepdims:bool=False weights:array|none=None"
+_QUANTILE = "a:array q:deciding axis:axes=None * method:text=linear keepdims:bool=False weights:deciding|none=None"
 _MEDIAN = "a:array axis:axes=None * keepdims:bool=False"
 _BINS = "bins:int|text|array=10 range:any=None"
 _GRID_BINS = "bins:int|arrays=10 range:any=None density:none|bool=None weights:none|array=None"
 
 ROWS: tuple[Row, ...] = (
-    *(_row(name, _QUANTILE, _quantile, _sorted) for name in ("percentile", "quantile")),
+    *(_row(name, _QUANTILE, _quantile, _sorted, value_dependent=False) for name in ("percentile", "quantile")),
     *(
-        _row(name, _QUANTILE, _quantile, _sorted, function=quiet(getattr(np, name)))
+        _row(
+            name, _QUANTILE, _quantile, _sorted, function=quiet(getattr(np, name)), unless=_quantile_of_nothing_is_alike
+        )
         for name in ("nanpercentile", "nanquantile")
     ),
     _row("median", _MEDIAN, _median, _sorted, function=quiet(np.median), value_dependent=False),
@@ -300,14 +316,15 @@ ROWS: tuple[Row, ...] = (
         results=_histogramdd_results,
     ),
     _row("bincount", "x:array / weights:none|array=None minlength:int=0", _bincount, function=bincount),
-    _row("digitize", "x:array bins:array right:bool=False", _digitize, _binned),
+    _row("digitize", "x:array bins:deciding right:bool=False", _digitize, _binned, value_dependent=False),
     _row(
         "cov",
         "m:array y:none|array=None rowvar:bool=True bias:bool=False ddof:none|int=None "
-        "fweights:none|array=None aweights:none|array=None * dtype:dtype?=None",
+        "fweights:none|deciding=None aweights:none|deciding=None * dtype:dtype?=None",
         _cov,
         _cov_seconds,
         function=quiet(np.cov),
+        value_dependent=False,
     ),
     _row(
         "corrcoef",
@@ -329,7 +346,7 @@ ROWS: tuple[Row, ...] = (
     ),
     _row(
         "gradient",
-        "f:array *varargs:array axis:axes=None edge_order:int=1",
+        "f:array *varargs:deciding axis:axes=None edge_order:int=1",
         _gradient,
         results=_gradient_results,
         value_dependent=False,

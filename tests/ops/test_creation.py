@@ -101,6 +101,14 @@ def test_spaces(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any, axi
     agree(TABLE["geomspace"], start, stop, num, endpoint, dtype, axis)
 
 
+def test_spaces_of_texts_are_bounded() -> None:
+    for dtype in (np.dtype("U"), np.dtype("U3")):
+        agree(TABLE["linspace"], 1, np.ones(3), 4, True, False, dtype)
+        agree(TABLE["linspace"], 1, np.ones(3), retstep=True, dtype=dtype)
+        agree(TABLE["logspace"], np.ones(3), 2, dtype=dtype)
+        agree(TABLE["geomspace"], 1, 2, 5, True, dtype)
+
+
 @few
 @given(n=SIDES, m=st.none() | SIDES, k=OFFSETS, dtype=st.sampled_from(NUMBERS))
 def test_diagonals_and_triangles(n: int, m: Any, k: int, dtype: Any) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fedsock.errors import OpFailed, op_error_class
 from fedsock.ops.elementwise import ROWS, astype
-from fedsock.ops.registry import Row, check
+from fedsock.ops.registry import Row, check, depends_on_values
 from tests.ops.harness import DTYPES, SCALARS, broadcastable, few, operands
 from tests.ops.oracle import DATES, EVERY, NUMBERS, REALS, agree, arrays, run, same
 
@@ -63,6 +63,34 @@ def test_where_and_dtype(name: str, data: Any) -> None:
         args = [np.asarray(arg) for arg in args]
     agree(row, *args, oracle=lambda *a, **o: zeros_elsewhere(ufunc, *a, **o), **options)
     agree(row, *args, dtype=dtype)
+
+
+@pytest.mark.parametrize("name", ["less", "less_equal", "greater", "greater_equal", "equal", "not_equal"])
+@pytest.mark.parametrize("beyond", [2**31, -(2**63), 2**64 - 1, 1])
+def test_integers_beyond_a_dtype_are_compared_under_a_mask(name: str, beyond: int) -> None:
+    x = np.array([-1, 1], "i2")
+    result = agree(TABLE[name], x, beyond, where=True)
+    assert run(TABLE[name], (x, beyond), {"where": np.array([True, False])}).tolist() == [result[0], False]
+    assert run(TABLE[name], (beyond, x), {"where": np.array([[False]])}).tolist() == [[False, False]]
+    with pytest.raises(TypeError):
+        run(TABLE[name], (x, beyond), {"where": np.array([1, 0])})
+
+
+def test_sums_of_texts_are_bounded() -> None:
+    x = np.array([2**63, 1], "u8")
+    for oracle, name in ((np.add, "add"), (np.add.outer, "add.outer")):
+        agree(TABLE[name], x, x, oracle=oracle, dtype=np.dtype("U"))
+        agree(TABLE[name], x, x, oracle=oracle, dtype=np.dtype("U50"))
+
+
+def test_a_power_of_floats_never_raises() -> None:
+    floats, whole = np.ones(3), np.arange(3)
+    for name in ("power", "pow", "ipow", "power.outer"):
+        assert not depends_on_values(TABLE[name], [floats, whole], {}, [0, 1])
+        assert depends_on_values(TABLE[name], [whole, whole], {}, [0])
+    assert not depends_on_values(TABLE["pow"], [whole, 2.0], {}, [0])
+    assert not depends_on_values(TABLE["power.reduce"], [floats], {}, [0])
+    assert depends_on_values(TABLE["power.reduce"], [floats, 0, np.dtype("i8")], {}, [0])
 
 
 def test_where_shows_no_freed_memory() -> None:
@@ -238,6 +266,8 @@ def test_comparisons(name: str, data: Any) -> None:
         agree(TABLE[name], a, a, equal_nan=True)
     if name.endswith("close"):
         agree(TABLE[name], a, b, 0.5, 0.25)
+        agree(TABLE[name], a, b, 0.5, np.ones((2, 1, 1, 1)))
+        agree(TABLE[name], a, b, atol=np.ones((2, 1, 1, 1)))
 
 
 @few

@@ -152,14 +152,27 @@ def test_multi_dot_that_fits(sizes: tuple[int, ...]) -> None:
     agree(TABLE["multi_dot"], [*matrices, np.ones(sizes[-1])])
 
 
-@pytest.mark.parametrize("name", ["cholesky", "inv", "solve", "svd", "eigvals", "norm", "pinv", "lstsq"])
+def test_multi_dot_of_two_takes_any_dimensions() -> None:
+    agree(TABLE["multi_dot"], [np.ones((3, 4, 5)), np.ones((2, 5, 6))])
+    agree(TABLE["multi_dot"], np.ones((2, 3, 3)))
+    agree(TABLE["multi_dot"], np.array(1.0))
+
+
+@pytest.mark.parametrize("name", ["cholesky", "inv", "solve", "svd", "eigvals", "pinv", "lstsq"])
 def test_what_may_fail_for_its_values_says_so(name: str) -> None:
     assert depends_on_values(TABLE[name], [np.eye(2), np.eye(2)], {}, [0])
 
 
-@pytest.mark.parametrize("name", ["det", "slogdet", "qr", "trace", "vector_norm"])
+@pytest.mark.parametrize("name", ["det", "slogdet", "qr", "trace", "vector_norm", "norm", "matrix_norm"])
 def test_what_follows_from_shapes_says_so(name: str) -> None:
     assert not depends_on_values(TABLE[name], [np.eye(2)], {}, [0])
+
+
+@pytest.mark.parametrize("name", ["norm", "matrix_norm"])
+@pytest.mark.parametrize("ord", [2, -2, "nuc"])
+def test_norms_of_singular_values_may_not_converge(name: str, ord: Any) -> None:
+    assert depends_on_values(TABLE[name], [np.eye(2)], {"ord": ord}, [0])
+    assert not depends_on_values(TABLE[name], [np.eye(2)], {"ord": 1}, [0])
 
 
 @pytest.mark.parametrize("mode", ["full", "f", "economic", "e"])

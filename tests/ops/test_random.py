@@ -237,6 +237,12 @@ def test_what_a_draw_tells() -> None:
     assert depends_on_values(TABLE["random"], [rng, 5], {}, [1])
 
 
+@pytest.mark.parametrize("name", ["shuffle", "permuted"])
+def test_a_number_is_not_shuffled_whatever_it_is(name: str) -> None:
+    rng = np.random.default_rng(1)
+    assert TABLE[name].bound(rng, np.int64(2)) == TABLE[name].bound(rng, np.int64(10**9))
+
+
 def test_count_of_colours_by_laying_them_out_is_refused() -> None:
     rng = np.random.default_rng(1)
     with pytest.raises(OpTypeError, match="marginals"):

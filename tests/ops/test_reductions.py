@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedsock.ops.reductions import ROWS
+from fedsock.ops.registry import depends_on_values
 from tests.ops.harness import DTYPES, SCALARS, broadcastable, few, operands
 from tests.ops.oracle import DATES, EVERY, NUMBERS, REALS, agree, arrays
 
@@ -65,6 +66,22 @@ def test_variance_around_a_given_mean() -> None:
     x = np.arange(6.0).reshape(2, 3)
     agree(TABLE["var"], x, axis=1, mean=x.mean(axis=1, keepdims=True))
     agree(TABLE["std"], x.astype(complex), None, np.dtype("c8"))
+
+
+@pytest.mark.parametrize("name", ["var", "nanstd"])
+@pytest.mark.parametrize(("shape", "mean"), [((1, 1), (3, 3, 3)), ((3,), (3, 3)), ((), (0,)), ((2, 3), (2, 1))])
+@pytest.mark.parametrize("axis", [None, 0, -1])
+def test_a_mean_that_spreads(name: str, shape: Any, mean: Any, axis: Any) -> None:
+    agree(TABLE[name], np.ones(shape), axis, mean=np.zeros(mean))
+    agree(TABLE[name], np.ones(shape), axis, mean=np.zeros(mean), keepdims=True)
+
+
+def test_what_may_fail_for_its_values_says_so() -> None:
+    x = np.ones(3, "i1")
+    assert not depends_on_values(TABLE["sum"], [x], {"initial": 0}, [0])
+    assert depends_on_values(TABLE["sum"], [x], {"initial": np.float64(1)}, ["initial"]), "NaN is no integer"
+    assert not depends_on_values(TABLE["average"], [x], {}, [0])
+    assert depends_on_values(TABLE["average"], [x, None, x], {}, [2])
 
 
 @pytest.mark.parametrize("name", TOTALS)

@@ -14,7 +14,6 @@ from fedsock.ops.registry import (
     Row,
     argument,
     assemble,
-    bound_is_public,
     check,
     depends_on_values,
     flatten,
@@ -101,31 +100,38 @@ PRIVATE = np.ones(3)
 
 
 @pytest.mark.parametrize(
-    ("args", "kwargs", "private", "depends", "public_bound"),
+    ("args", "kwargs", "private", "depends"),
     [
-        ([PRIVATE, 1], {}, [0], False, True),
-        ([PRIVATE, np.float64(1)], {}, [0, 1], False, True),
-        ([[1], 2.5], {}, [1], True, False),
-        ([PRIVATE, np.int64(0)], {"axis": np.int64(1)}, ["axis"], True, False),
-        ([np.array(["a"]), 1], {}, [0], True, True),
-        ([PRIVATE, 1, PRIVATE], {}, [2], False, True),
-        ([PRIVATE, 1, [PRIVATE]], {}, [2], False, True),
-        ([PRIVATE, 1, [PRIVATE, 1]], {}, [2], True, False),
-        ([PRIVATE, 1], {}, [], False, True),
-        ([PRIVATE, PRIVATE], {}, ["y"], False, True),
+        ([PRIVATE, 1], {}, [0], False),
+        ([PRIVATE, np.float64(1)], {}, [0, 1], False),
+        ([[1], 2.5], {}, [1], True),
+        ([PRIVATE, np.int64(0)], {"axis": np.int64(1)}, ["axis"], True),
+        ([PRIVATE, np.int64(0)], {"axis": 1}, [0], False),
+        ([np.array(["a"]), 1], {}, [0], True),
+        ([PRIVATE, "a"], {}, [0], True),
+        ([PRIVATE, [1, np.datetime64("2020")]], {}, [0], True),
+        ([PRIVATE, 1, PRIVATE], {}, [2], False),
+        ([PRIVATE, 1, [PRIVATE]], {}, [2], False),
+        ([PRIVATE, 1, [PRIVATE, 1]], {}, [2], True),
+        ([PRIVATE, 1], {}, [], False),
+        ([PRIVATE, PRIVATE], {}, ["y"], False),
+        ([PRIVATE, 1], {"indices": PRIVATE}, [0], False),
+        ([PRIVATE, 1], {"indices": PRIVATE}, ["indices"], True),
+        ([PRIVATE, 1], {"dtype": np.dtype("f4")}, [0], False),
+        ([PRIVATE, 1], {"dtype": np.dtype("U4")}, [0], True),
     ],
 )
-def test_what_a_result_tells(
-    args: list[Any], kwargs: dict[str, Any], private: list[Any], depends: bool, public_bound: bool
-) -> None:
-    f = row("x:array y:array *more:array axis:int=0", value_dependent=False)
+def test_what_a_result_tells(args: list[Any], kwargs: dict[str, Any], private: list[Any], depends: bool) -> None:
+    f = row("x:array y:array *more:array axis:int=0 indices:deciding=0 dtype:dtype?=None", value_dependent=False)
     assert depends_on_values(f, args, kwargs, private) is depends
-    assert bound_is_public(f, args, kwargs, private) is public_bound
 
 
 def test_rows_that_depend_on_values() -> None:
     assert depends_on_values(row("x:array"), [1], {}, [])
     assert depends_on_values(row("shape:shape", value_dependent=False), [3], {}, [0])
+    careful = row("x:array n:int=1", unless=lambda x, n=1: n > 0)
+    assert not depends_on_values(careful, [PRIVATE], {}, [0])
+    assert depends_on_values(careful, [PRIVATE, -1], {}, [0])
 
 
 def test_flatten_gives_arrays_their_own_memory() -> None:

@@ -151,10 +151,21 @@ def test_select(data: Any) -> None:
     agree(TABLE["select"], conditions, choices, *data.draw(st.sampled_from([[], [7], [np.float32(2)], ["a"]])))
 
 
+def test_sequences_that_are_arrays_without_axes() -> None:
+    nothing = np.array(1.0)
+    agree(TABLE["lexsort"], nothing)
+    agree(TABLE["select"], nothing, [nothing])
+    agree(TABLE["select"], [np.array(True)], nothing)
+    agree(TABLE["choose"], 0, nothing)
+
+
 def test_what_may_fail_for_its_values_says_so() -> None:
     x = np.arange(3)
     assert depends_on_values(TABLE["take"], [x, x], {}, [1])
     assert depends_on_values(TABLE["nonzero"], [x], {}, [0])
+    assert not depends_on_values(TABLE["take"], [x, [0, 1]], {}, [0]), "public indices fail by themselves"
+    assert not depends_on_values(TABLE["searchsorted"], [x, x], {}, [0, 1])
+    assert depends_on_values(TABLE["searchsorted"], [x, x, "left", x], {}, [0]), "how far a search gets in the sorter"
     assert not depends_on_values(TABLE["sort"], [x], {}, [0])
     assert depends_on_values(TABLE["partition"], [x, np.int64(1)], {}, [1])
 

@@ -216,6 +216,16 @@ def test_what_may_fail_for_its_values_says_so() -> None:
     assert depends_on_values(TABLE["histogram"], [x], {}, [0])
     assert depends_on_values(TABLE["bincount"], [x], {}, [0])
     assert not depends_on_values(TABLE["median"], [x], {}, [0])
+    assert not depends_on_values(TABLE["percentile"], [x, 50], {}, [0])
+    assert depends_on_values(TABLE["percentile"], [x, np.float64(50)], {}, [1])
+    assert depends_on_values(TABLE["percentile"], [x, 50, None], {"method": "inverted_cdf", "weights": x}, ["weights"])
+    assert not depends_on_values(TABLE["nanpercentile"], [x, 50], {}, [0])
+    assert depends_on_values(TABLE["nanpercentile"], [x, 50], {"method": "none"}, [0]), "seen where not all is NaN only"
+    assert depends_on_values(TABLE["nanquantile"], [x.astype("f4"), np.float64(0.5)], {}, [0]), "dtype when all is NaN"
+    assert not depends_on_values(TABLE["digitize"], [x, [1, 2]], {}, [0])
+    assert not depends_on_values(TABLE["gradient"], [x, 2.0], {}, [0])
+    assert depends_on_values(TABLE["gradient"], [x, x], {}, [1]), "even steps are computed otherwise"
+    assert depends_on_values(TABLE["cov"], [x, None, True, False, None, x.astype(int)], {}, [5])
     assert depends_on_values(TABLE["interp"], [x, x, x], {"period": np.float64(2)}, ["period"])
 
 

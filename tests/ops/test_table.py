@@ -8,13 +8,9 @@ from typing import Any
 import array_api_strict
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from fedsock.errors import OpFailed, op_error_class
-from fedsock.ops import LOCAL, NAMES, REFUSED_METHODS, TABLE, Row, check, flatten
-from tests.ops.harness import broadcastable, few
-from tests.ops.oracle import NUMBERS, arrays
+from fedsock.errors import OpFailed
+from fedsock.ops import LOCAL, NAMES, REFUSED_METHODS, TABLE, check
 
 # Answered locally, or refused on a pointer.
 LOCALLY = {"can_cast", "finfo", "iinfo", "isdtype", "result_type", "broadcast_shapes"}
@@ -96,33 +92,3 @@ def test_no_op_takes_callables_or_objects() -> None:
 
 def test_methods_that_write_are_no_ops() -> None:
     assert not any(name in TABLE and TABLE[name].in_place for name in REFUSED_METHODS)
-
-
-def outcome(row: Row, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
-    """What a session sees of an op whose shape, dtype and failure are not withheld."""
-    checked, named = check(row, args, kwargs or {})
-    bound = row.bound(*checked, **named)
-    try:
-        with np.errstate(all="ignore"):
-            values = flatten(row, row.function(*checked, **named))
-    except Exception as error:
-        return bound, op_error_class(error)
-    return bound, [(type(value), getattr(value, "dtype", None), np.shape(value)) for value in values]
-
-
-INDEPENDENT = [row for row in TABLE.values() if not row.value_dependent and row.plain - {0}]
-
-
-@pytest.mark.parametrize("row", INDEPENDENT, ids=lambda row: row.name)
-@few
-@given(data=st.data())
-def test_values_do_not_show_where_a_row_says_so(row: Row, data: Any) -> None:
-    first = tuple(data.draw(broadcastable(NUMBERS, max(row.required, 1))))
-    arrays_only = [np.asarray(part) if type(part) in (bool, int, float, complex) else part for part in first]
-    second = tuple(data.draw(arrays([part.dtype], part.shape)) for part in arrays_only)
-    second = tuple(new[()] if isinstance(old, np.generic) else new for old, new in zip(first, second, strict=True))
-    expected = outcome(row, tuple(arrays_only))
-    assert outcome(row, second) == expected
-    names = [parameter.name for parameter in row.positional[: len(second)]]
-    if all(name in row.named for name in names):
-        assert outcome(row, (), dict(zip(names, second, strict=True))) == expected
