@@ -11,6 +11,7 @@ from fedsock.transport.base import Transport
 from fedsock.transport.websocket import dial
 from fedsock.worker.engine import Engine
 from fedsock.worker.service import WorkerService
+from tests.benchmarks.loops import run
 
 
 async def main(url: str, prefix: str, count: int) -> None:
@@ -35,4 +36,4 @@ async def main(url: str, prefix: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

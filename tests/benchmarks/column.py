@@ -1,0 +1,62 @@
+"""A column of fedsock's own figures, on the loop of this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+
+from tests.benchmarks.figures import Figure, failed
+from tests.benchmarks.large import transfers
+from tests.benchmarks.many import idle_workers, virtual_workers
+from tests.benchmarks.roads import Road, roads
+from tests.benchmarks.rounds import Effort
+from tests.benchmarks.small import latency, pipelined
+from tests.benchmarks.startup import startup
+
+CASE_SECONDS = 60.0
+"""More than any case takes; one that hangs costs no more than this, and its row says so."""
+
+ON_A_ROAD: dict[str, Callable[[Road, Effort], AsyncIterator[Figure]]] = {
+    "T1": latency,
+    "T2": pipelined,
+    "T3": transfers,
+}
+ALONE: dict[str, Callable[[Effort], AsyncIterator[Figure]]] = {
+    "T4": virtual_workers,
+    "T5": idle_workers,
+    "start": startup,
+}
+CASES = (*ON_A_ROAD, *ALONE)
+
+
+async def column(only: Collection[str], effort: Effort) -> AsyncIterator[Figure]:
+    """Give each figure as it is measured; a case that fails gives a row that says why.
+
+    Args:
+        only: names of CASES.
+        effort: how long to measure.
+    """
+    chosen = [case for case in ON_A_ROAD if case in only]
+    for where, entering in roads().items() if chosen else ():
+        try:
+            async with entering as road:
+                for case in chosen:
+                    async for figure in _guarded(f"{case}, {where}", ON_A_ROAD[case](road, effort)):
+                        yield figure
+        except Exception as error:
+            yield failed(f"the road of the {where}", error)
+    for case, measure in ALONE.items():
+        if case in only:
+            async for figure in _guarded(case, measure(effort)):
+                yield figure
+
+
+async def _guarded(case: str, figures: AsyncIterator[Figure]) -> AsyncIterator[Figure]:
+    found: list[Figure] = []
+    try:
+        async with asyncio.timeout(CASE_SECONDS):
+            found = [figure async for figure in figures]
+    except Exception as error:
+        found.append(failed(case, error))
+    for figure in found:
+        yield figure
