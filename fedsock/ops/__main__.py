@@ -51,7 +51,7 @@ def lines(table: Mapping[str, Row]) -> list[str]:
         printed += ["", f"{family}: {len(rows)} ops"]
         for row in rows:
             mark = "~" if row.value_dependent else " "
-            notes = "; ".join(part for part in (row.summary.rstrip("."), results_text(row)) if part)
+            notes = "; ".join(part for part in (row.about.rstrip("."), results_text(row)) if part)
             printed.append(f" {mark} {signature_text(row)}  {notes}")
     return [f"{len(table)} ops; {_MARKS}", *printed]
 
@@ -71,7 +71,7 @@ def described(row: Row) -> dict[str, Any]:
         "numpy": [
             f"{function.__module__}.{function.__name__}" for function in row.numpy if hasattr(function, "__module__")
         ],
-        "summary": row.summary,
+        "summary": row.about,
     }
 
 

@@ -73,7 +73,7 @@ class Row:
         in_place: function takes ``overwrite: bool`` and may then write into its first argument.
         numpy: the numpy function objects that mean this op.
         method: the ndarray method or property that means this op, if one does.
-        summary: one line.
+        summary: one line; may be left out where numpy's own says it (see ``about``).
     """
 
     name: str
@@ -111,10 +111,13 @@ class Row:
             "required": required,
             "plain": plain,
         }
-        if not self.summary:
-            derived["summary"] = _summary(self.numpy[0] if self.numpy else self.function)
         for name, value in derived.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def about(self) -> str:
+        """What the op does, in a line: ``summary``, or else the first of numpy's own documentation."""
+        return self.summary or _summary(self.numpy[0] if self.numpy else self.function)
 
 
 def _summary(documented: Any) -> str:

@@ -298,4 +298,4 @@ def test_no_op_takes_what_it_should_not(row: Row) -> None:
 def test_every_ufunc_of_numpy_is_there() -> None:
     ufuncs = {value for value in vars(np).values() if isinstance(value, np.ufunc)}
     assert ufuncs == {row.numpy[0] for row in UFUNCS}
-    assert all(row.family == "elementwise" and row.summary for row in ROWS)
+    assert all(row.family == "elementwise" and row.about for row in ROWS)

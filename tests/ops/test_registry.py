@@ -81,10 +81,10 @@ def test_any_number_of_arguments() -> None:
 
 
 def test_summaries_come_from_numpy() -> None:
-    assert row("x:array", numpy=(np.sqrt,)).summary.startswith("Return the non-negative square-root")
-    assert row("x:array", function=np.sort).summary == "Return a sorted copy of an array."
-    assert row("x:array", summary="S.").summary == "S."
-    assert row("x:array").summary == ""
+    assert row("x:array", numpy=(np.sqrt,)).about.startswith("Return the non-negative square-root")
+    assert row("x:array", function=np.sort).about == "Return a sorted copy of an array."
+    assert row("x:array", summary="S.").about == "S."
+    assert row("x:array").about == ""
 
 
 def test_seconds_grow_with_bytes() -> None:

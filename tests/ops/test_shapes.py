@@ -241,4 +241,4 @@ def test_insert_by_mask() -> None:
 
 
 def test_every_row_is_numpys() -> None:
-    assert all(row.numpy and row.family == "shapes" and row.summary for row in ROWS)
+    assert all(row.numpy and row.family == "shapes" and row.about for row in ROWS)

@@ -73,7 +73,7 @@ def test_names_are_plain() -> None:
         assert name == row.name
         assert all(part.isidentifier() and part.isascii() and not part.startswith("_") for part in name.split("."))
         assert name not in dir(builtins) or name in dir(np)
-        assert row.summary
+        assert row.about
         assert row.results == 1 or callable(row.results) or row.results > 1
 
 

@@ -110,6 +110,7 @@ def turns(peer: Peer, effort: Effort) -> Iterator[tuple[str, str, Callable[[], f
         return _rate(peer.independent, min(effort.count(OPS), max(PROBE, round(probed * seconds))))
 
     def down() -> float:
+        peer.up(array)  # what was there before was forgotten between the turns
         start = time.perf_counter()
         back = peer.down()
         took = time.perf_counter() - start
