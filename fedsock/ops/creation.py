@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.ops import bounds
+from fedsock.ops import bounds, limits
 from fedsock.ops.bounds import WIDE, broadcast_of, count, itemsize_of, shape_of, size_of
 from fedsock.ops.quiet import quiet
 from fedsock.ops.registry import Bound, Row, Shapes, Template, argument
@@ -91,14 +91,14 @@ def _number_or_text(*options: Any) -> int:
 
 def _spaced(start: Any, stop: Any, num: int = 50, *rest: Any, **options: Any) -> Bound:
     shape = broadcast_of(start, stop, options.get("base"))
-    return Bound((max(num, 0), *shape), _number_or_text(*rest, *options.values()))
+    return Bound((max(num, 0), *(max(size, 1) for size in shape)), _number_or_text(*rest, *options.values()))
 
 
 def _linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, *rest: Any, **options: Any
 ) -> Bound:
-    elements = count(broadcast_of(start, stop))
-    steps = max(elements, 1) if retstep else 0
+    elements = max(count(broadcast_of(start, stop)), 1)
+    steps = elements if retstep else 0
     return Bound((max(num, 0) * elements + steps,), _number_or_text(*rest, *options.values()))
 
 
@@ -107,7 +107,8 @@ def _linspace_results(args: Sequence[Any], kwargs: Mapping[str, Any], shape_of: 
 
 
 def _eye(N: int, M: Any = None, k: int = 0, dtype: Any = None, order: str = "C") -> Bound:
-    return Bound(extent((N, N if M is None else M)), _wide(dtype))
+    # A side of nothing doesn't spare numpy the other one.
+    return Bound((max(N, 1), max(N if M is None else M, 1)), _wide(dtype))
 
 
 def _identity(n: int, dtype: Any = None) -> Bound:
@@ -155,7 +156,7 @@ def _meshgrid_results(args: Sequence[Any], kwargs: Mapping[str, Any], shape_of: 
 
 
 def _triangle_indices(n: int, k: int = 0, m: Any = None) -> Bound:
-    return Bound(extent((n, n if m is None else m)), 8, 2)
+    return Bound((max(n, 1), max(n if m is None else m, 1)), 8, 2)
 
 
 def _diagonal_indices(n: int, ndim: int = 2) -> Bound:
@@ -253,7 +254,9 @@ ROWS: tuple[Row, ...] = (
     _row("indices", "dimensions:ints dtype:dtype=int64 sparse:bool=False", _indices, results=_indices_results),
     _row("tril_indices", "n:int k:int=0 m:none|int=None", _triangle_indices, results=2),
     _row("triu_indices", "n:int k:int=0 m:none|int=None", _triangle_indices, results=2),
-    _row("diag_indices", "n:int ndim:int=2", _diagonal_indices, results=_diagonal_results),
+    _row(
+        "diag_indices", "n:int ndim:int=2", _diagonal_indices, function=limits.diag_indices, results=_diagonal_results
+    ),
     _row(
         "meshgrid",
         "*xi:array copy:bool=True sparse:bool=False indexing:xy|ij=xy",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.ops import bounds
+from fedsock.ops import bounds, limits
 from fedsock.ops.bounds import broadcast, itemsize_of, product, reduced, shape_of
 from fedsock.ops.quiet import quiet_if_complex
 from fedsock.ops.registry import Bound, Row, own
@@ -349,7 +349,7 @@ ROWS: tuple[Row, ...] = (
         method="clip",
     ),
     _row("where", "condition:array x:array y:array /", _where_bound),
-    _row("round", "a:array decimals:int=0", numpy=(np.round, np.around), method="round"),
+    _row("round", "a:array decimals:int=0", function=limits.round_, numpy=(np.round, np.around), method="round"),
     _row("fix", "x:array"),
     _row("real", "val:array", function=own(np.real), method="real"),
     _row("imag", "val:array", method="imag"),

@@ -46,7 +46,7 @@ def _plane(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Bou
 
 
 def _frequencies(n: Any, d: Any = 1.0) -> Bound:
-    return Bound((max(n, 0) + 1, *shape_of(d)), _COMPLEX)
+    return Bound((max(n, 0) + 1, *(max(size, 1) for size in shape_of(d))), _COMPLEX)
 
 
 def _cost(bound: Callable[..., Bound]) -> Callable[..., float]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fedsock.ops import limits
 from fedsock.ops import linalg_bounds as sizes
 from fedsock.ops.bounds import like, parts_of, shape_of
 from fedsock.ops.linalg_bounds import CALL_SECONDS, SECONDS_PER_PRODUCT, matrices
@@ -123,6 +124,10 @@ def _tensor_cost(a: Any, *_: Any, **__: Any) -> float:
     return CALL_SECONDS + 5 * size * math.sqrt(size) * SECONDS_PER_PRODUCT
 
 
+def _tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
+    return limits.tensordot(x1, x2, axes)
+
+
 def _multi_dot_cost(arrays: Any) -> float:
     parts = parts_of(arrays)
     longest = sorted(size for array in parts for size in shape_of(array))[-3:]
@@ -191,6 +196,7 @@ ROWS: tuple[Row, ...] = (
         "x1:array x2:array / * axes:int|nested=2",
         sizes.tensordot,
         sizes.tensordot_seconds,
+        function=_tensordot,
         value_dependent=False,
     ),
     _row("tensorinv", "a:array ind:int=2", sizes.like, _tensor_cost),

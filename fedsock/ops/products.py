@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fedsock.ops import limits
 from fedsock.ops import linalg_bounds as sizes
 from fedsock.ops.bounds import WIDE, broadcast, shape_of
 from fedsock.ops.linalg_bounds import CALL_SECONDS, SECONDS_PER_PRODUCT
@@ -115,7 +116,13 @@ ROWS: tuple[Row, ...] = (
     _row("inner", "a:array b:array /", sizes.inner, _inner_seconds),
     _row("outer", "a:array b:array", sizes.outer),
     _row("kron", "a:array b:array", sizes.kron),
-    _row("tensordot", "a:array b:array axes:int|nested=2", sizes.tensordot, sizes.tensordot_seconds),
+    _row(
+        "tensordot",
+        "a:array b:array axes:int|nested=2",
+        sizes.tensordot,
+        sizes.tensordot_seconds,
+        function=limits.tensordot,
+    ),
     _row(
         "einsum",
         "subscripts:text *operands:array * optimize:bool=False dtype:dtype?=None",

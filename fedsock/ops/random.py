@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fedsock.ops import limits
 from fedsock.ops.bounds import broadcast, broadcast_of, itemsize_of, nbytes_of, shape_of, size_of
 from fedsock.ops.registry import Bound, Row, Template
 from fedsock.ops.schema import signature
@@ -104,8 +105,10 @@ def spawn(generator: Generator, n_children: int) -> tuple[list[Generator], Gener
         n_children: how many.
 
     Raises:
-        ValueError: n_children is negative.
+        ValueError: n_children is negative, or above ``limits.MOST_PARTS``.
     """
+    if n_children > limits.MOST_PARTS:
+        raise ValueError(f"a generator spawns at most {limits.MOST_PARTS} others at a time")
     parent = copy.deepcopy(generator)  # spawning counts in the seed sequence, which other copies share
     return parent.spawn(n_children), parent
 
@@ -310,6 +313,7 @@ ROWS: tuple[Row, ...] = (
         family="random",
         parameters=signature("generator:generator / n_children:int"),
         bound=_spawned,
+        cost=lambda _, n_children: max(n_children, 1) * 10 * limits.PART_SECONDS,
         results=_spawn_results,
         value_dependent=False,
         numpy=(Generator.spawn,),

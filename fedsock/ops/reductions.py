@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.ops import bounds
+from fedsock.ops import bounds, limits
 from fedsock.ops.bounds import WIDE, broadcast, broadcast_of, itemsize_of, reduced, reduction, shape_of, size_of
 from fedsock.ops.quiet import quiet, quiet_if_complex
 from fedsock.ops.registry import Bound, Row, Shapes, Template, argument, own
@@ -159,7 +159,8 @@ ROWS: tuple[Row, ...] = (
         "diff",
         "a:array n:int=1 axis:int=-1 prepend:array=() append:array=()",
         _extended,
-        function=own(np.diff),
+        function=own(limits.diff),
+        cost=limits.diff_seconds,
     ),
     _row("ediff1d", "ary:array to_end:none|array=None to_begin:none|array=None", _ediff1d),
     _row("trapezoid", "y:array x:none|array=None dx:array=1.0 axis:int=-1", _trapezoid),

@@ -50,7 +50,7 @@ class Bound(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes of all results, at most; exact Python integers, so nothing overflows."""
-        return math.prod(self.shape) * self.itemsize * self.copies
+        return math.prod(self.shape) * (self.itemsize or 1) * self.copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fedsock.errors import OpTypeError
-from fedsock.ops import bounds
+from fedsock.ops import bounds, limits
 from fedsock.ops.bounds import broadcast_of, count, itemsize_of, like, reduced, shape_of, size_of
 from fedsock.ops.creation import extent
 from fedsock.ops.quiet import quiet
@@ -56,10 +56,6 @@ def _block(arrays: Any) -> Bound:
     return Bound((sum(map(size_of, parts)),), itemsize_of(*parts) if parts else 8)
 
 
-def _tile(A: Any, reps: Any) -> Bound:
-    return Bound((*shape_of(A), *extent(reps)), itemsize_of(A))
-
-
 def _repeat(a: Any, repeats: Any, axis: Any = None) -> Bound:
     counts = extent(repeats)
     if len(counts) == 1:
@@ -102,7 +98,8 @@ def _resize(a: Any, new_shape: Any) -> Bound:
 def _cut(ary: Any, indices_or_sections: Any, axis: int = 0) -> Bound:
     shape = shape_of(ary)
     if isinstance(indices_or_sections, int) or not -len(shape) <= axis < len(shape):
-        return like(ary)
+        pieces = indices_or_sections if isinstance(indices_or_sections, int) else 0
+        return Bound((size_of(ary) * itemsize_of(ary) + min(max(pieces, 0), limits.MOST_PARTS) * limits.PART_BYTES,), 1)
     # Indices may go back and forth, and each part is a slice of its own.
     ends = (0, *indices_or_sections, None)
     parts = (slice(start, stop).indices(shape[axis]) for start, stop in pairwise(ends))
@@ -220,11 +217,23 @@ def _joining() -> list[Row]:
 
 def _splitting() -> list[Row]:
     return [
-        _row("split", f"{_CUT} axis:int=0", _cut, results=_parts),
-        _row("array_split", f"{_CUT} axis:int=0", _cut, results=_parts),
-        _row("hsplit", _CUT, _cut_columns, results=_parts),
-        _row("vsplit", _CUT, _cut, results=_parts),
-        _row("dsplit", _CUT, _cut_depth, results=_parts),
+        *(
+            _row(
+                name,
+                text,
+                bound,
+                results=_parts,
+                cost=limits.split_seconds,
+                function=limits.split_by(getattr(np, name)),
+            )
+            for name, text, bound in (
+                ("split", f"{_CUT} axis:int=0", _cut),
+                ("array_split", f"{_CUT} axis:int=0", _cut),
+                ("hsplit", _CUT, _cut_columns),
+                ("vsplit", _CUT, _cut),
+                ("dsplit", _CUT, _cut_depth),
+            )
+        ),
         _row("unstack", "x:array / * axis:int=0", results=_slices),
     ]
 
@@ -239,7 +248,7 @@ def _enlarging() -> list[Row]:
             function=own(np.broadcast_arrays),
             results=_as_many,
         ),
-        _row("tile", "A:array reps:shape", _tile),
+        _row("tile", "A:array reps:shape", limits.tile_bound, function=limits.tile),
         _row("repeat", "a:array repeats:shape axis:axis=None", _repeat, method="repeat"),
         _row(
             "pad",
@@ -248,7 +257,7 @@ def _enlarging() -> list[Row]:
             _pad,
             function=_pad_quietly,
         ),
-        _row("resize", "a:array new_shape:shape", _resize, function=own(np.resize)),
+        _row("resize", "a:array new_shape:shape", _resize, function=own(limits.resize)),
         _row("delete", "arr:array obj:index axis:axis=None"),
         _row("insert", "arr:array obj:index values:array axis:axis=None", _insert),
     ]

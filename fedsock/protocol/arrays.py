@@ -33,6 +33,9 @@ HUGE_BYTES = 4 << 20
 MAX_BYTES = 2**47
 """No machine holds more; keeps every size within what numpy can address."""
 
+MAX_EMPTY_TEXTS = 2**20
+"""Elements of an array whose elements have no bytes."""
+
 _NUMBERS: dict[str, np.dtype[Any]] = {
     name: np.dtype(name)
     for name in (
@@ -125,6 +128,8 @@ def read_header(dtype: object, shape: object) -> tuple[np.dtype[Any], tuple[int,
     # Sizes multiply as Python integers (numpy's would wrap), zeros left out (numpy refuses 0 x 2**62 as well).
     if math.prod(size for size in shape if size) * max(found.itemsize, 1) > MAX_BYTES:
         raise BadMessage("an array larger than any memory")
+    if not found.itemsize and math.prod(shape) > MAX_EMPTY_TEXTS:
+        raise BadMessage(f"more than {MAX_EMPTY_TEXTS} texts of no length: they cost nothing to send, but time to use")
     return found, tuple(shape), math.prod(shape) * found.itemsize
 
 

@@ -248,3 +248,9 @@ def test_where_there_are_no_huge_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(arrays.mmap, "mmap", refuse)
     assert arrays.blank(np.dtype("float64"), (10**6,)).sum() == 0.0
+
+
+def test_texts_of_no_length_are_bounded_too() -> None:
+    assert arrays.read_header("U0", [2**20])[2] == 0
+    with pytest.raises(BadMessage, match="texts of no length"):
+        arrays.read_header("U0", [2**40])
