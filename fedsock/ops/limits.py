@@ -32,7 +32,7 @@ CALL_SECONDS = 2e-6
 
 
 def tile(A: Any, reps: Any) -> Any:
-    """Return np.tile; a negative number of repetitions, with which numpy crashes or not, is refused.
+    """Return np.tile; a negative number of repetitions of something, with which numpy may crash, is refused.
 
     Args:
         A: what is repeated.
@@ -41,7 +41,7 @@ def tile(A: Any, reps: Any) -> Any:
     Raises:
         ValueError: a negative one.
     """
-    if min(reps if isinstance(reps, tuple) else (reps,), default=0) < 0:
+    if size_of(A) and min(reps if isinstance(reps, tuple) else (reps,), default=0) < 0:
         raise ValueError("repetitions can't be negative")
     return np.tile(A, reps)
 
