@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,41 @@ def _cost(bound: Callable[..., Bound]) -> Callable[..., float]:
     return cost
 
 
+def _filled(a: Any, length: Any, last: Any) -> Any:
+    """Return a with one zero where an axis without elements is to be transformed back to real numbers.
+
+    numpy reads the first element of such an axis all the same, and so shows freed memory: what lay there may be private.
+    """
+    shape = list(shape_of(a))
+    if length is None or last is None or not -len(shape) <= last < len(shape) or shape[last]:
+        return a
+    shape[last] = 1
+    return np.zeros(shape, np.asarray(a).dtype)
+
+
+def _line_back(function: Callable[..., Any]) -> Callable[..., Any]:
+    def back(a: Any, n: Any = None, axis: Any = -1, norm: Any = None) -> Any:
+        return function(_filled(a, n, axis), n, axis, norm)
+
+    return back
+
+
+def _grid_back(function: Callable[..., Any], usual: Any) -> Callable[..., Any]:
+    def back(a: Any, s: Any = None, axes: Any = usual, norm: Any = None) -> Any:
+        last = -1 if axes is None else axes[-1] if axes else None
+        return function(_filled(a, s, last), s, axes, norm)
+
+    return back
+
+
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "irfft": _line_back(np.fft.irfft),
+    "hfft": _line_back(np.fft.hfft),
+    "irfftn": _grid_back(np.fft.irfftn, None),
+    "irfft2": _grid_back(np.fft.irfft2, (-2, -1)),
+}
+"""What runs in place of numpy's own function of the name."""
+
 _LINE = "a:array n:none|int=None axis:int=-1 norm:text|none=None"
 _GRID = "a:array s:none|ints=None axes:none|ints=None norm:text|none=None"
 _PLANE = "a:array s:none|ints=None axes:none|ints=(-2,-1) norm:text|none=None"
@@ -64,7 +99,7 @@ _PLANE = "a:array s:none|ints=None axes:none|ints=(-2,-1) norm:text|none=None"
 
 def _row(name: str, text: str, bound: Callable[..., Bound], cost: Callable[..., float] | None = None) -> Row:
     # The transform of no axes is the argument itself.
-    function = own(getattr(np.fft, name))
+    function = own(_FUNCTIONS.get(name) or getattr(np.fft, name))
     return numpy_row(np.fft, "fft", name, text, bound, cost, function=function, value_dependent=False)
 
 
