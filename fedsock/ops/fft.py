@@ -60,7 +60,8 @@ def _cost(bound: Callable[..., Bound]) -> Callable[..., float]:
 def _filled(a: Any, length: Any, last: Any) -> Any:
     """Return a with one zero where an axis without elements is to be transformed back to real numbers.
 
-    numpy reads the first element of such an axis all the same, and so shows freed memory: what lay there may be private.
+    numpy reads the first element of such an axis all the same, and so shows freed memory: what lay there may be
+    private.
     """
     shape = list(shape_of(a))
     if length is None or last is None or not -len(shape) <= last < len(shape) or shape[last]:

@@ -95,7 +95,7 @@ BACK = ["irfft", "hfft", "irfftn", "irfft2"]
 @pytest.mark.parametrize("name", BACK)
 def test_no_freed_memory_is_shown(name: str, dtype: str) -> None:
     a = np.zeros((3, 0), dtype)
-    options = {"n": 4} if name in LINES else {"s": (3, 4)}
+    options = {"n": 4} if name in LINES else {"s": (3, 4), "axes": (0, 1)}
     for secret in range(200):
         freed = np.full(12, 1e9 + secret, dtype)
         del freed
