@@ -81,19 +81,21 @@ def diff(a: Any, n: int = 1, axis: int = -1, *ends: Any, **more: Any) -> Any:
         ends: prepend and append, by place.
         more: the same by name.
     """
-    return np.diff(a, min(n, _elements(a, *ends, *more.values()) + 1), axis, *ends, **more)
+    return np.diff(a, min(n, _times(a, axis, *ends, *more.values())), axis, *ends, **more)
 
 
 def diff_seconds(a: Any, n: int = 1, axis: int = -1, *ends: Any, **more: Any) -> float:
     """One pass over what is left each time."""
-    elements = _elements(a, *ends, *more.values())
-    times = min(max(n, 0), elements + 1)
+    ends = (*ends, *more.values())
+    times = min(max(n, 0), _times(a, axis, *ends))
+    elements = size_of(a) + sum(size_of(end) if shape_of(end) else max(size_of(a), 1) for end in ends)
     return times * (CALL_SECONDS + 8 * elements * PASS_SECONDS_PER_BYTE)
 
 
-def _elements(a: Any, *ends: Any) -> int:
-    # A number at an end is one more in each line.
-    return size_of(a) + sum(size_of(end) if shape_of(end) else max(size_of(a), 1) for end in ends)
+def _times(a: Any, axis: int, *ends: Any) -> int:
+    # As often as takes all elements away, and once more for their dtype; a number at an end is one more in each line.
+    lengths = [shape_of(part)[axis] for part in (a, *ends) if -len(shape_of(part)) <= axis < len(shape_of(part))]
+    return sum(lengths) + len(ends) + 1
 
 
 def round_(a: Any, decimals: int = 0) -> Any:
