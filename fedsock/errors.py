@@ -38,6 +38,10 @@ FedsockError
     ├── QuotaExceeded         the session's bytes or objects at the worker are used up (MemoryError)
     ├── TooLargeToFetch       larger than hub.max_fetch_bytes (ValueError)
     └── ExportDenied          the owner's policy keeps the value (PermissionError)
+        ├── BudgetSpent       the privacy budget has less left than was asked for
+        ├── QueriesSpent      the owner's number of queries is used up
+        ├── LedgerUnwritable  the worker can't write down what is spent, so nothing is released
+        └── AuditUnwritable   the worker can't write down what it decides, so nothing is released
 """
 
 from __future__ import annotations
@@ -354,6 +358,30 @@ class ExportDenied(RemoteError, PermissionError):
     """The owner's policy keeps the value at the worker."""
 
     code = "export_denied"
+
+
+class BudgetSpent(ExportDenied):
+    """The privacy budget has less left than was asked for; says how much there is."""
+
+    code = "budget_spent"
+
+
+class QueriesSpent(ExportDenied):
+    """As many queries were answered as the owner allows."""
+
+    code = "queries_spent"
+
+
+class LedgerUnwritable(ExportDenied):
+    """The worker can't write to its ledger, so nothing that would have to be in it is released."""
+
+    code = "ledger_unwritable"
+
+
+class AuditUnwritable(ExportDenied):
+    """The worker can't write to its audit file, so nothing that would have to be in it is released."""
+
+    code = "audit_unwritable"
 
 
 def _subclasses(root: type[FedsockError]) -> dict[str, type[FedsockError]]:
