@@ -163,8 +163,7 @@ class Ledger:
         with self._lock:
             if self._queries.get((group, user), 0) >= limit:
                 raise QueriesSpent(
-                    f"the owner allows {user} {limit} queries on {group!r}, and all are used up; "
-                    "ask the owner for more"
+                    f"the owner allows {user} {limit} queries on {group!r}, and all are used up; ask the owner for more"
                 )
             self._append(Query(self._count + 1, self._stamp(), group, user))
             self._add_query(group, user)
@@ -236,7 +235,7 @@ class Ledger:
             line: Charge | Query | Recovered = _decode(text)
             # The same line written again shows what a reader overlooks: a key that comes twice, blanks, another order.
             fault = None if msgspec.json.encode(line) == text else "it is not as a worker writes it"
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ConfigError(f"{where}: malformed ({error}); {_WAY_OUT}") from error
         if fault is None and line.n != self._count + 1:
             fault = f"it says that it is line {line.n}; lines are missing, or were put in"

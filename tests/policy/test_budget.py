@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import dp_accounting
@@ -11,7 +11,7 @@ import numpy as np
 import opendp.prelude as dp
 import pytest
 from dp_accounting.rdp import RdpAccountant
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedsock.errors import ConfigError, OpValueError
@@ -43,24 +43,24 @@ def test_what_is_no_number_is_refused(value: object) -> None:
 def test_an_impossible_epsilon_is_refused_wherever_it_comes_from(wrong: str) -> None:
     epsilon = Decimal(wrong)
     assert epsilon_fault(epsilon)
-    with pytest.raises(ConfigError, match="^epsilon: expected"):
+    with pytest.raises(ConfigError, match=r"^epsilon: expected"):
         Budget(epsilon=epsilon)
-    with pytest.raises(ConfigError, match="^epsilon_per_user: expected"):
+    with pytest.raises(ConfigError, match=r"^epsilon_per_user: expected"):
         Budget(epsilon=Decimal(1), epsilon_per_user=epsilon)
-    with pytest.raises(OpValueError, match="^epsilon: expected") as caught:
+    with pytest.raises(OpValueError, match=r"^epsilon: expected") as caught:
         Account(Budget(epsilon=Decimal(1))).cost(epsilon)
     assert len(str(caught.value)) < 150
 
 
 @pytest.mark.parametrize("delta", ["-0.1", "1", "2", "NaN", "Infinity", "1e-31", "1e-1000000"])
 def test_an_impossible_delta_is_refused(delta: str) -> None:
-    with pytest.raises(ConfigError, match="^delta: expected 0, or a number from"):
+    with pytest.raises(ConfigError, match=r"^delta: expected 0, or a number from"):
         Budget(epsilon=Decimal(1), delta=Decimal(delta))
 
 
 def test_one_user_gets_no_more_than_all_together() -> None:
     Budget(epsilon=Decimal(1), epsilon_per_user=Decimal(1))
-    with pytest.raises(ConfigError, match="epsilon_per_user: 1.1 is more than epsilon, 1"):
+    with pytest.raises(ConfigError, match=r"epsilon_per_user: 1\.1 is more than epsilon, 1"):
         Budget(epsilon=Decimal(1), epsilon_per_user=Decimal("1.1"))
 
 
@@ -103,7 +103,8 @@ def test_what_is_left_is_rounded_down_and_can_be_spent(delta: str) -> None:
     account.spend("ann", account.cost(Decimal("0.0123456789")))
     left = account.left("ann")
     assert account.may("ann", account.cost(left))
-    assert not account.may("ann", account.cost(left + Decimal("1e-29")))
+    with localcontext(prec=50):
+        assert not account.may("ann", account.cost(left + Decimal("1e-30")))
 
 
 def test_less_than_anybody_may_ask_for_is_nothing_left() -> None:
@@ -113,13 +114,16 @@ def test_less_than_anybody_may_ask_for_is_nothing_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "text"), [("0.2207078175", "0.220707"), ("1", "1"), ("0", "0"), ("1E+3", "1000"), ("1e-9", "0.000000001")]
+    ("epsilon", "text"),
+    [("0.2207078175", "0.220707"), ("1", "1"), ("0", "0"), ("1E+3", "1000"), ("1e-9", "0.000000001")],
 )
 def test_texts_say_it_rounded_down(epsilon: str, text: str) -> None:
     assert shown(Decimal(epsilon)) == text
 
 
-@given(st.lists(st.tuples(users, epsilons), max_size=60), st.one_of(st.none(), epsilons), epsilons, deltas, st.booleans())
+@given(
+    st.lists(st.tuples(users, epsilons), max_size=60), st.one_of(st.none(), epsilons), epsilons, deltas, st.booleans()
+)
 def test_sums_never_exceed_the_budget_under_any_order(
     asked: list[tuple[str, Decimal]], per_user: Decimal | None, total: Decimal, delta: Decimal, pure: bool
 ) -> None:
@@ -144,7 +148,7 @@ def test_sums_never_exceed_the_budget_under_any_order(
 
 def _float_rho(epsilon: float, delta: float) -> float:
     """Return the best rho of a dense grid of orders."""
-    alpha = 1 + np.exp(np.linspace(-20, 40, 400_000))
+    alpha = 1 + np.exp(np.linspace(-20, 40, 50_000))
     excess = alpha - 1
     return float(np.max((epsilon + (math.log(delta) + np.log(alpha)) / excess + np.log1p(1 / excess)) / alpha))
 
@@ -164,7 +168,8 @@ def test_the_rho_of_a_budget_is_the_best_there_is(epsilon: str, delta: str) -> N
 def test_the_ends_of_what_is_allowed_have_a_rho(epsilon: Decimal, delta: str) -> None:
     rho, alpha = total_rho(epsilon, Decimal(delta))
     assert rho > 0 and alpha > 1
-    assert 0 < Account(Budget(epsilon=epsilon, delta=Decimal(delta))).left("ann")
+    account = Account(Budget(epsilon=epsilon, delta=Decimal(delta)))
+    assert not account.may("ann", account.cost(LARGEST)) and account.left("ann") < LARGEST
 
 
 # Judges from outside.
@@ -172,69 +177,80 @@ def test_the_ends_of_what_is_allowed_have_a_rho(epsilon: Decimal, delta: str) ->
 _SPACE = dp.atom_domain(T=int), dp.absolute_distance(T=int)
 
 
-def _opendp_filter(total: float) -> dp.Queryable:
-    dp.enable_features("contrib")
-    odometer = dp.c.make_fully_adaptive_composition(*_SPACE, output_measure=dp.max_divergence())
-    return dp.c.make_privacy_filter(odometer, d_in=1, d_out=total)(0)
+class OpendpFilter:
+    """OpenDP's privacy filter over the Laplace releases it took; it ends at its first refusal, this one goes on."""
+
+    def __init__(self, total: float) -> None:
+        dp.enable_features("contrib")
+        odometer = dp.c.make_fully_adaptive_composition(*_SPACE, output_measure=dp.max_divergence())
+        self._filter = dp.c.make_privacy_filter(odometer, d_in=1, d_out=total)
+        self._taken: list[float] = []
+        self._open = self._filter(0)
+
+    def takes(self, scale: float) -> bool:
+        try:
+            self._open(dp.m.make_laplace(*_SPACE, scale=scale))
+        except dp.OpenDPException as error:
+            assert "exhausted: pending privacy loss" in str(error), error
+            self._open = self._filter(0)
+            for one in self._taken:
+                self._open(dp.m.make_laplace(*_SPACE, scale=one))
+            return False
+        self._taken.append(scale)
+        return True
 
 
-def _takes(queryable: dp.Queryable, measurement: dp.Measurement) -> bool:
-    try:
-        queryable(measurement)
-    except dp.OpenDPException as error:
-        assert "exhausted" in str(error) or "exceed" in str(error) or "insufficient" in str(error), error
-        return False
-    return True
-
-
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=40), st.integers(1, 96))
+@settings(max_examples=25)  # each refusal takes OpenDP 10 ms: it writes a backtrace
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=20), st.integers(1, 96))
 def test_opendps_filter_takes_and_refuses_the_same(powers: list[int], total: int) -> None:
     """Numbers that floats hold exactly, so that OpenDP rounds nothing and the two must agree on each."""
     account = Account(Budget(epsilon=Decimal(total) / 64))
-    queryable = _opendp_filter(total / 64)
+    judge = OpendpFilter(total / 64)
     for power in powers:
-        measurement = dp.m.make_laplace(*_SPACE, scale=2.0**power)
-        assert measurement.map(1) == 2.0**-power
+        assert dp.m.make_laplace(*_SPACE, scale=2.0**power).map(1) == 2.0**-power
         cost = account.cost(1 / Decimal(2**power))
         may = account.may("ann", cost)
-        assert may == _takes(queryable, measurement)
+        assert may == judge.takes(2.0**power)
         if may:
             account.spend("ann", cost)
 
 
-@given(st.lists(st.decimals(min_value="0.01", max_value=1, places=2), min_size=1, max_size=40), epsilons)
+@settings(max_examples=25)
+@given(st.lists(st.decimals(min_value="0.01", max_value=1, places=2), min_size=1, max_size=20), epsilons)
 def test_opendps_filter_differs_by_its_rounding_only(asked: list[Decimal], total: Decimal) -> None:
-    """A little less than the budget is refused where we refuse; a little more takes what we take."""
+    """Decimals that floats don't hold: with a grain more than the budget it takes all we take, and no more."""
     account = Account(Budget(epsilon=total))
-    wider = _opendp_filter(float(total) * (1 + 1e-9))
+    judge = OpendpFilter(float(total) * (1 + 1e-9))
     for epsilon in asked:
         cost = account.cost(epsilon)
         if account.may("ann", cost):
             account.spend("ann", cost)
-            assert _takes(wider, dp.m.make_laplace(*_SPACE, scale=float(1 / epsilon)))
-    left = account.left("ann")
-    if left < LARGEST / 2:
-        beyond = float(left) + 1e-6 * float(total)
-        assert not _takes(wider, dp.m.make_laplace(*_SPACE, scale=1 / beyond))
+            assert judge.takes(float(1 / epsilon))
+    assert not judge.takes(1 / (float(account.left("ann")) + 1e-6 * float(total)))
 
 
-@given(st.lists(st.tuples(epsilons, st.booleans()), min_size=1, max_size=30), st.decimals("0.1", 8, places=2), deltas)
+def _judge(order: float) -> RdpAccountant:
+    return RdpAccountant([order], dp_accounting.NeighboringRelation.REPLACE_ONE)
+
+
+@given(st.lists(st.tuples(epsilons, st.booleans()), min_size=1, max_size=20), st.decimals("0.1", 8, places=2), deltas)
 def test_dp_accounting_finds_no_more_than_the_budget(
     asked: list[tuple[Decimal, bool]], total: Decimal, delta: Decimal
 ) -> None:
     account = Account(Budget(epsilon=total, delta=delta))
-    order = float(total_rho(total, delta)[1])
-    judge = RdpAccountant([order, *range(2, 64)], dp_accounting.NeighboringRelation.REPLACE_ONE)
+    judge = _judge(float(total_rho(total, delta)[1]))
+    taken = []
     for epsilon, gaussian in asked:
         cost = account.cost(epsilon)
         if account.may("ann", cost):
             account.spend("ann", cost)
+            taken.append(gaussian)
             kind = dp_accounting.GaussianDpEvent if gaussian else dp_accounting.LaplaceDpEvent
             judge.compose(kind(1 / float(epsilon)))
-    assert judge.get_epsilon(float(delta)) <= float(total) * (1 + 1e-9)
-    # Nor is the budget given away: Gaussian releases may use up nearly all of it.
     if (left := account.left("ann")) > 0:
         judge.compose(dp_accounting.GaussianDpEvent(1 / float(left)))
-        assert judge.get_epsilon(float(delta)) <= float(total) * (1 + 1e-9)
-        if all(gaussian for _, gaussian in asked):
-            assert judge.get_epsilon(float(delta)) >= float(total) * (1 - 1e-6)
+    found = judge.get_epsilon(float(delta))
+    assert found <= float(total) * (1 + 1e-9)
+    # Nor is the budget given away: Gaussian releases use up nearly all of it.
+    if all(taken):
+        assert found >= float(total) * (1 - 1e-6)
