@@ -36,6 +36,7 @@ FedsockError
     │   └── OpCancelled       cancelled by p.cancel(), or depends on what was
     ├── UnknownObject         the worker holds no object of that id (KeyError)
     ├── QuotaExceeded         the session's bytes or objects at the worker are used up (MemoryError)
+    ├── OpTooLong             the op would run longer than the worker's limits.op_seconds (RuntimeError)
     ├── TooLargeToFetch       larger than hub.max_fetch_bytes (ValueError)
     └── ExportDenied          the owner's policy keeps the value (PermissionError)
         ├── BudgetSpent       the privacy budget has less left than was asked for
@@ -346,6 +347,12 @@ class QuotaExceeded(RemoteError, MemoryError):
     """The session's share of the worker's memory or objects is used up."""
 
     code = "quota"
+
+
+class OpTooLong(RemoteError, RuntimeError):
+    """The op is expected to run longer than the worker's owner lets any; it was not begun."""
+
+    code = "op_too_long"
 
 
 class TooLargeToFetch(RemoteError, ValueError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedsock.errors import FedsockError, OpCancelled, OpFailed, UnknownObject, UnknownOp, op_error_class
+from fedsock.errors import FedsockError, OpCancelled, OpFailed, OpTooLong, UnknownObject, UnknownOp, op_error_class
 from fedsock.policy.facts import OPEN
 from fedsock.protocol.messages import Error, Failure
 from fedsock.worker.arguments import shown
@@ -54,6 +54,19 @@ def why_unrunnable(worker: str, job: Job, cancelled: bool, unknown: int | str | 
     if job.row is None:
         return UnknownOp(f"{worker} has no op {job.op.fn!r}; python -m fedsock.ops lists those there are")
     return UnknownObject(f"{worker} holds no object {unknown!r} of this session")
+
+
+def too_long(cost: float, most: float) -> OpTooLong:
+    """Return why an op is refused before it begins.
+
+    Args:
+        cost: seconds that it is expected to take.
+        most: seconds that any may take.
+    """
+    return OpTooLong(
+        f"it is expected to take {cost:,.0f} seconds, and no op may take more than {most:,} here "
+        "(limits.op_seconds): work on parts of the data"
+    )
 
 
 def failed_because(id: int, n: int, first: Failure, op: str | None) -> Error:
