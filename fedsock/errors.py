@@ -240,12 +240,7 @@ class RemoteError(FedsockError):
     code = "remote"
 
     def __init__(
-        self,
-        message: str = "",
-        *,
-        op: str | None = None,
-        object_id: int | str | None = None,
-        worker: str | None = None,
+        self, message: str = "", *, op: str | None = None, object_id: int | str | None = None, worker: str | None = None
     ) -> None:
         super().__init__(message)
         self.op = op
@@ -400,31 +395,6 @@ def _subclasses(root: type[FedsockError]) -> dict[str, type[FedsockError]]:
 
 BY_CODE: dict[str, type[FedsockError]] = _subclasses(FedsockError)
 """Wire code -> class. A code that is not here is read as RemoteError."""
-
-# Most special class first: AxisError is both a ValueError and an IndexError, LinAlgError a ValueError.
-_OP_ERRORS: tuple[tuple[type[BaseException], type[OpFailed]], ...] = (
-    (np.exceptions.AxisError, OpAxisError),
-    (np.linalg.LinAlgError, OpLinAlgError),
-    (ZeroDivisionError, OpZeroDivisionError),
-    (OverflowError, OpOverflowError),
-    (MemoryError, OpMemoryError),
-    (KeyError, OpKeyError),
-    (IndexError, OpIndexError),
-    (TypeError, OpTypeError),
-    (ValueError, OpValueError),
-)
-
-
-def op_error_class(error: BaseException) -> type[OpFailed]:
-    """Return the OpFailed subclass that stands for an exception an op's function raised.
-
-    Args:
-        error: what numpy (or Python) raised.
-    """
-    for raised, ours in _OP_ERRORS:
-        if isinstance(error, raised):
-            return ours
-    return OpFailed
 
 
 def from_wire(code: str, message: str, **context: Any) -> FedsockError:
