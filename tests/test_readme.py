@@ -295,13 +295,23 @@ def test_configurations_are_read(tmp_path: Path) -> None:
         assert config.load(file).name == "bob"
 
 
-def test_the_table_of_keys_is_complete(tmp_path: Path) -> None:
+def test_the_table_of_keys_is_complete() -> None:
     rows = re.findall(r"^\| `([\w.]+)` \|", titled("Configuration").prose, re.MULTILINE)
     names = {field.name for field in dataclasses.fields(config.WorkerConfig)} - {"limits", "datasets"}
     names |= {f"limits.{field.name}" for field in dataclasses.fields(config.Limits)}
     names |= {f"datasets.NAME.{field.name}" for field in dataclasses.fields(config.DatasetConfig)}
     assert set(rows) == names - {"datasets.NAME.name", "datasets.NAME.where"} | {"policy.export"}
     assert len(rows) == len(set(rows))
+
+
+def test_the_table_of_keys_has_true_defaults() -> None:
+    said = dict(re.findall(r"^\| `([\w.]+)` \|.*\| ([^|]+) \|$", titled("Configuration").prose, re.MULTILINE))
+    limits = config.Limits()
+    assert said["limits.quota_bytes"] == f"{limits.quota_bytes >> 30} GiB"
+    assert said["limits.quota_objects"] == f"{limits.quota_objects:,}"
+    assert said["limits.op_seconds"] == f"{limits.op_seconds:,}"
+    assert said["hub"] == f'`"{config.WorkerConfig(name="bob").hub}"`'
+    assert said["datasets.NAME.private"] == f"`{str(config.DatasetConfig(name='x', file=ROOT).private).lower()}`"
 
 
 # Names
