@@ -43,7 +43,7 @@ class Engine:
     Args:
         name: the worker's name, for error texts.
         datasets: the owner's data, by name.
-        policy: decides what may leave.
+        policy: decides what may leave; None: what each data set's agreement says.
         quota_bytes: bytes a session may hold.
         quota_objects: objects a session may hold.
         table: the ops there are.
@@ -66,8 +66,9 @@ class Engine:
         self._catalog = Catalog(self._datasets)
         self._cancelled: list[int] = []
         self._replies = Replies()
-        self._exports = Exports(name, policy or Policy(), self._replies)
-        self._runner = Runner(name, table, self._replies, self._exports)
+        policy = policy or Policy({key: dataset.agreement for key, dataset in datasets.items()})
+        self._exports = Exports(name, policy, self._replies)
+        self._runner = Runner(name, table, self._replies, self._exports, policy)
         self._arrivals = Arrivals(name, self._replies, self._runner)
         self._started = time.time()
         self._handlers: dict[type[Any], Callable[[SessionStore, Any], None]] = {

@@ -17,10 +17,12 @@ from fedsock.errors import (
 from fedsock.ops import Row, check, depends_on_values, flatten, seconds
 from fedsock.ops.schema import INT_MAX, INT_MIN, PLAIN_TYPES
 from fedsock.policy.facts import OPEN, combine
+from fedsock.policy.rules import Policy
 from fedsock.protocol.messages import Error, Failure, Op
-from fedsock.worker.arguments import held_value, private_places, read_arguments, resolve, stand_in
+from fedsock.worker.arguments import held_value, private_places, read_arguments, resolve
 from fedsock.worker.exports import Exports
 from fedsock.worker.failures import cut, failed_because, failure_of, not_run, why_unrunnable
+from fedsock.worker.forms import StandIns
 from fedsock.worker.jobs import Compute, Errand, Job
 from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, GIVEN_UP, PENDING, READY, Entry, SessionStore, size_of
@@ -38,16 +40,18 @@ class Runner:
         table: the ops there are.
         replies: where answers go.
         exports: answers requests that waited for a value.
+        policy: decides what may leave.
 
     Attributes:
         ops_run: ops computed since the worker started.
     """
 
-    def __init__(self, name: str, table: Mapping[str, Row], replies: Replies, exports: Exports) -> None:
+    def __init__(self, name: str, table: Mapping[str, Row], replies: Replies, exports: Exports, policy: Policy) -> None:
         self._name = name
         self._table = table
         self._replies = replies
         self._exports = exports
+        self._policy = policy
         self._ready: list[Compute] = []
         # Jobs whose inputs are all there, or failed: a queue, for a failure may bring down a chain of any length.
         self._startable: deque[Job] = deque()
@@ -305,9 +309,10 @@ class Runner:
         Nor may what is charged and counted, and when an answer comes: a failure that is withheld takes the road that
         a success would have taken.
         """
+        stand_ins = StandIns(job)
         try:
             # Stand-ins hold only what is public, so what fails or is charged by them may be told.
-            args, kwargs = check(row, *resolve(job, stand_in))
+            args, kwargs = check(row, *resolve(job, stand_ins))
             bound = row.bound(*args, **kwargs)
             cost = seconds(row, bound, args, kwargs)
             job.store.charge(job.results[0], bound.nbytes + job.weight)
@@ -317,6 +322,8 @@ class Runner:
             return
         for entry in job.results:
             entry.limit_shape = bound.shape
+        stand_ins.tell(args, kwargs)
+        function = stand_ins.function(self._policy, row.function, args)
         if job.failure is None:
             try:
                 args, kwargs = check(row, *resolve(job, held_value))
@@ -329,16 +336,18 @@ class Runner:
         if job.failure is not None:
             self._ready.append(Compute(job, not_run, (), NO_KWARGS, cost))
         else:
-            self._compute(job, row, args, kwargs, cost)
+            self._compute(job, row, args, kwargs, cost, function)
 
-    def _compute(self, job: Job, row: Row, args: Any, kwargs: Any, cost: float) -> None:
+    def _compute(
+        self, job: Job, row: Row, args: Any, kwargs: Any, cost: float, function: Callable[..., Any] | None = None
+    ) -> None:
         if row.in_place:
             job.writing = job.may_overwrite()
             if job.writing:
                 # From now on nothing may read it, not even what comes before the op is over.
                 job.args[0].state = GIVEN_UP
             kwargs = {**kwargs, "overwrite": job.writing}
-        function = row.function
+        function = function or row.function
         if job.nested and not job.writing:
             function = partial(call_apart, function, [entry.value for entry in job.inputs])
         self._ready.append(Compute(job, function, args, kwargs, cost))
