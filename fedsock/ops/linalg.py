@@ -16,6 +16,7 @@ import numpy as np
 from fedsock.ops import limits
 from fedsock.ops import linalg_bounds as sizes
 from fedsock.ops.bounds import like, parts_of, shape_of
+from fedsock.ops.finite import converging, unless_hermitian
 from fedsock.ops.linalg_bounds import CALL_SECONDS, SECONDS_PER_PRODUCT, matrices
 from fedsock.ops.quiet import quiet_if_complex
 from fedsock.ops.registry import Row, Shapes, Template, argument, own
@@ -65,6 +66,20 @@ def _without_svd(x: Any, ord: Any = None, *_: Any, **__: Any) -> bool:
 
 def _frobenius(x: Any, *, ord: Any = "fro", **_: Any) -> bool:
     return _without_svd(x, ord)
+
+
+def _singular_norm(x: Any, ord: Any = None, axis: Any = None, *_: Any, **__: Any) -> bool:
+    """Whether it is a norm of singular values, which a vector has not."""
+    axes = shape_of(x) if axis is None else axis
+    return not (_without_svd(x, ord) or isinstance(axes, int)) and len(axes) == 2
+
+
+def _singular_rank(A: Any, tol: Any = None, hermitian: bool = False, **_: Any) -> bool:
+    return not hermitian and len(shape_of(A)) > 1  # the rank of a vector is whether it holds anything
+
+
+def _singular_condition(x: Any, p: Any = None) -> bool:
+    return p in (None, 2, -2)
 
 
 # --- results ------------------------------------------------------------------------------------------------
@@ -147,7 +162,13 @@ _VECTOR_NORM = "x:array / * axis:axes=None keepdims:bool=False ord:real=2"
 
 ROWS: tuple[Row, ...] = (
     _row("cholesky", "a:array / * upper:bool=False", sizes.like, _cubic(2)),
-    _row("cond", "x:array p:real|text|none=None", sizes.stack, _cubic(20)),
+    _row(
+        "cond",
+        "x:array p:real|text|none=None",
+        sizes.stack,
+        _cubic(20),
+        function=converging(np.linalg.cond, _singular_condition),
+    ),
     _row("cross", "x1:array x2:array / * axis:int=-1", sizes.cross, value_dependent=False),
     _row("det", "a:array", sizes.stack, _cubic(2), value_dependent=False),
     _row("diagonal", "x:array / * offset:int=0", like, value_dependent=False),
@@ -156,17 +177,31 @@ ROWS: tuple[Row, ...] = (
     _row("eigvals", "a:array", sizes.rows, _cubic(30)),
     _row("eigvalsh", "a:array UPLO:text=L", sizes.rows, _cubic(8)),
     _row("inv", "a:array", sizes.like, _cubic(5)),
-    _row("lstsq", "a:array b:array rcond:real|none=None", sizes.lstsq, _solve_cost, results=4),
+    _row(
+        "lstsq",
+        "a:array b:array rcond:real|none=None",
+        sizes.lstsq,
+        _solve_cost,
+        function=converging(np.linalg.lstsq),
+        results=4,
+    ),
     _row("matmul", "x1:array x2:array /", sizes.matmul, sizes.matmul_seconds, value_dependent=False),
     _row(
         "matrix_norm",
         "x:array / * keepdims:bool=False ord:real|text|none=fro",
         sizes.norm,
         _cubic(20),
+        function=converging(np.linalg.matrix_norm, lambda *args, **options: not _frobenius(*args, **options)),
         unless=_frobenius,
     ),
     _row("matrix_power", "a:array n:int", sizes.like, _power_cost, function=own(np.linalg.matrix_power)),
-    _row("matrix_rank", _RANK, sizes.rank, _cubic(20)),
+    _row(
+        "matrix_rank",
+        _RANK,
+        sizes.rank,
+        _cubic(20),
+        function=converging(np.linalg.matrix_rank, _singular_rank),
+    ),
     _row("matrix_transpose", "x:array /", like, value_dependent=False),
     _row("multi_dot", "arrays:arrays", sizes.multi_dot, _multi_dot_cost, value_dependent=False),
     _row(
@@ -174,10 +209,11 @@ ROWS: tuple[Row, ...] = (
         "x:array ord:real|text|none=None axis:axes=None keepdims:bool=False",
         sizes.norm,
         _cubic(20),
+        function=converging(np.linalg.norm, _singular_norm),
         unless=_without_svd,
     ),
     _row("outer", "x1:array x2:array /", sizes.outer, value_dependent=False),
-    _row("pinv", _PINV, sizes.pinv, _cubic(40)),
+    _row("pinv", _PINV, sizes.pinv, _cubic(40), function=converging(np.linalg.pinv, unless_hermitian(2))),
     _row(
         "qr",
         "a:array mode:text=reduced",
@@ -189,8 +225,15 @@ ROWS: tuple[Row, ...] = (
     ),
     _row("slogdet", "a:array", sizes.stack, _cubic(2), results=named(_SLOGDET), value_dependent=False),
     _row("solve", "a:array b:array", sizes.solve, _solve_cost),
-    _row("svd", _SVD_ARGUMENTS, sizes.svd, _cubic(40), results=_svd_results),
-    _row("svdvals", "x:array /", sizes.rows, _cubic(20)),
+    _row(
+        "svd",
+        _SVD_ARGUMENTS,
+        sizes.svd,
+        _cubic(40),
+        function=converging(np.linalg.svd, unless_hermitian(3)),
+        results=_svd_results,
+    ),
+    _row("svdvals", "x:array /", sizes.rows, _cubic(20), function=converging(np.linalg.svdvals)),
     _row(
         "tensordot",
         "x1:array x2:array / * axes:int|nested=2",

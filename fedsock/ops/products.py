@@ -1,4 +1,4 @@
-"""Products of arrays by numpy's own names: dot, inner, outer, kron, tensordot, einsum, cross, trace."""
+"""Products of arrays by numpy's own names: dot, inner, outer, kron, tensordot, einsum, cross, trace, polyval."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from fedsock.ops import limits
 from fedsock.ops import linalg_bounds as sizes
-from fedsock.ops.bounds import WIDE, broadcast, shape_of
+from fedsock.ops.bounds import WIDE, broadcast, computed, shape_of
 from fedsock.ops.linalg_bounds import CALL_SECONDS, SECONDS_PER_PRODUCT
 from fedsock.ops.quiet import quiet_if_complex
-from fedsock.ops.registry import Bound, Row
+from fedsock.ops.registry import SECONDS_PER_BYTE, Bound, Row
 from fedsock.ops.rows import numpy_row
 
 
@@ -107,6 +107,15 @@ def einsum(subscripts: str, *operands: Any, optimize: bool = False, dtype: Any =
     return np.einsum(subscripts, *operands, optimize=optimize, dtype=dtype)
 
 
+def _polynomial(p: Any, x: Any) -> Bound:
+    return Bound(broadcast(shape_of(x), shape_of(p)[1:]), computed(p, x))
+
+
+def _polynomial_seconds(p: Any, x: Any) -> float:
+    # Two passes a coefficient.
+    return CALL_SECONDS + sum(shape_of(p)[:1]) * (CALL_SECONDS + 2 * SECONDS_PER_BYTE * _polynomial(p, x).nbytes)
+
+
 _row = partial(numpy_row, np, "products", value_dependent=False)
 
 
@@ -130,6 +139,7 @@ ROWS: tuple[Row, ...] = (
         _einsum_seconds,
         function=einsum,
     ),
+    _row("polyval", "p:array x:array", _polynomial, _polynomial_seconds),
     _row(
         "cross",
         "a:array b:array axisa:int=-1 axisb:int=-1 axisc:int=-1 axis:axis=None",

@@ -15,6 +15,7 @@ import numpy as np
 
 from fedsock.ops import limits
 from fedsock.ops.bounds import broadcast, broadcast_of, itemsize_of, nbytes_of, shape_of, size_of
+from fedsock.ops.finite import is_finite
 from fedsock.ops.registry import Bound, Row, Template
 from fedsock.ops.schema import signature
 
@@ -94,7 +95,11 @@ def _multivariate_normal(
 ) -> Any:
     # "warn" differs from "ignore" by its warning alone, which nobody would see.
     checked: Any = "ignore" if check_valid == "warn" else check_valid
-    return generator.multivariate_normal(mean, cov, size, checked, tol, **method)
+    draw = generator.multivariate_normal
+    if method.get("method", "svd") == "svd" and not is_finite(cov):
+        draw(mean, np.zeros_like(cov), size, checked, tol)  # so that whatever else is wrong is told first
+        raise np.linalg.LinAlgError("SVD did not converge: the covariance holds NaN or infinity")
+    return draw(mean, cov, size, checked, tol, **method)
 
 
 def spawn(generator: Generator, n_children: int) -> tuple[list[Generator], Generator]:

@@ -82,7 +82,13 @@ async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str |
     Cancelling ends it as a signal would.
     """
     limits = config.limits
-    engine = Engine(config.name, datasets, quota_bytes=limits.quota_bytes, quota_objects=limits.quota_objects)
+    engine = Engine(
+        config.name,
+        datasets,
+        quota_bytes=limits.quota_bytes,
+        quota_objects=limits.quota_objects,
+        op_seconds=limits.op_seconds,
+    )
     service = WorkerService(engine, threads=limits.threads)
 
     async def dialled() -> Transport:

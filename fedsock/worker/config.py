@@ -39,11 +39,13 @@ class Limits:
     Attributes:
         quota_bytes: bytes that one session's objects may take; default 4 GiB.
         quota_objects: objects that one session may have; default 1,000,000.
+        op_seconds: how long an op may be expected to take; a longer one is refused; default: an hour.
         threads: large ops that run at the same time; default: one a core.
     """
 
     quota_bytes: int = 4 * 2**30
     quota_objects: int = 1_000_000
+    op_seconds: int = 3_600
     threads: int = field(default_factory=_cores)
 
 
@@ -223,6 +225,7 @@ def _limits(settings: Settings) -> Limits:
     limits = Limits(
         quota_bytes=settings.integer("quota_bytes", default.quota_bytes, low=1, high=LARGEST),
         quota_objects=settings.integer("quota_objects", default.quota_objects, low=1, high=LARGEST),
+        op_seconds=settings.integer("op_seconds", default.op_seconds, low=1, high=LARGEST),
         threads=settings.integer("threads", default.threads, low=1, high=1_024),
     )
     settings.finish()

@@ -32,6 +32,9 @@ QUOTA_BYTES = 4 << 30
 QUOTA_OBJECTS = 1_000_000
 """How many objects one session may hold, by default."""
 
+OP_SECONDS = 3_600
+"""How long an op may be expected to take, by default."""
+
 
 STOP_EVERY = 200
 """Messages after which the answers to them can be counted before more are taken."""
@@ -46,6 +49,7 @@ class Engine:
         policy: decides what may leave; None: what each data set's agreement says.
         quota_bytes: bytes a session may hold.
         quota_objects: objects a session may hold.
+        op_seconds: how long an op may be expected to take.
         table: the ops there are.
     """
 
@@ -57,6 +61,7 @@ class Engine:
         policy: Policy | None = None,
         quota_bytes: int = QUOTA_BYTES,
         quota_objects: int = QUOTA_OBJECTS,
+        op_seconds: float = OP_SECONDS,
         table: Mapping[str, Row] = TABLE,
     ) -> None:
         self.name = name
@@ -68,7 +73,7 @@ class Engine:
         self._replies = Replies()
         policy = policy or Policy({key: dataset.agreement for key, dataset in datasets.items()})
         self._exports = Exports(name, policy, self._replies)
-        self._runner = Runner(name, table, self._replies, self._exports, policy)
+        self._runner = Runner(name, table, self._replies, self._exports, policy, op_seconds)
         self._arrivals = Arrivals(name, self._replies, self._runner)
         self._started = time.time()
         self._handlers: dict[type[Any], Callable[[SessionStore, Any], None]] = {

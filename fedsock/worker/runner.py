@@ -8,20 +8,15 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from fedsock.errors import (
-    FedsockError,
-    OpCancelled,
-    OpValueError,
-    QuotaExceeded,
-)
-from fedsock.ops import Row, check, depends_on_values, flatten, seconds
+from fedsock.errors import FedsockError, OpCancelled, OpValueError, QuotaExceeded
+from fedsock.ops import Bound, Row, check, depends_on_values, flatten, seconds
 from fedsock.ops.schema import INT_MAX, INT_MIN, PLAIN_TYPES
 from fedsock.policy.facts import OPEN, combine
 from fedsock.policy.rules import Policy
 from fedsock.protocol.messages import Error, Failure, Op
 from fedsock.worker.arguments import held_value, private_places, read_arguments, resolve
 from fedsock.worker.exports import Exports
-from fedsock.worker.failures import cut, failed_because, failure_of, not_run, why_unrunnable
+from fedsock.worker.failures import cut, failed_because, failure_of, not_run, too_long, why_unrunnable
 from fedsock.worker.forms import StandIns
 from fedsock.worker.jobs import Compute, Errand, Job
 from fedsock.worker.replies import Replies
@@ -41,17 +36,27 @@ class Runner:
         replies: where answers go.
         exports: answers requests that waited for a value.
         policy: decides what may leave.
+        op_seconds: how long an op may be expected to take; numpy can't be stopped on its way.
 
     Attributes:
         ops_run: ops computed since the worker started.
     """
 
-    def __init__(self, name: str, table: Mapping[str, Row], replies: Replies, exports: Exports, policy: Policy) -> None:
+    def __init__(
+        self,
+        name: str,
+        table: Mapping[str, Row],
+        replies: Replies,
+        exports: Exports,
+        policy: Policy,
+        op_seconds: float,
+    ) -> None:
         self._name = name
         self._table = table
         self._replies = replies
         self._exports = exports
         self._policy = policy
+        self._op_seconds = op_seconds
         self._ready: list[Compute] = []
         # Jobs whose inputs are all there, or failed: a queue, for a failure may bring down a chain of any length.
         self._startable: deque[Job] = deque()
@@ -166,6 +171,9 @@ class Runner:
         nbytes = bound.nbytes
         if store.nbytes + nbytes > store.quota_bytes:
             return False
+        cost = seconds(row, bound, values, NO_KWARGS)
+        if cost > self._op_seconds:
+            return False
         for entry in inputs:
             entry.holds += 1
         result = entries[op.id] = Entry(op.id)
@@ -173,7 +181,7 @@ class Runner:
         store.nbytes += nbytes
         store.objects += 1
         job = result.maker = Job(store, op, row, [result], args, inputs)
-        self._compute(job, row, values, NO_KWARGS, seconds(row, bound, values, NO_KWARGS))
+        self._compute(job, row, values, NO_KWARGS, cost)
         return True
 
     def computed(self, compute: Compute, result: Any, error: Exception | None) -> None:
@@ -296,8 +304,7 @@ class Runner:
         try:
             checked = check(row, args, kwargs)
             bound = row.bound(*checked[0], **checked[1])
-            job.store.charge(job.results[0], bound.nbytes + job.weight)
-            cost = seconds(row, bound, *checked)
+            cost = self._afford(job, row, bound, *checked)
         except Exception as error:
             self._fail(job, error)
             return
@@ -314,8 +321,7 @@ class Runner:
             # Stand-ins hold only what is public, so what fails or is charged by them may be told.
             args, kwargs = check(row, *resolve(job, stand_ins))
             bound = row.bound(*args, **kwargs)
-            cost = seconds(row, bound, args, kwargs)
-            job.store.charge(job.results[0], bound.nbytes + job.weight)
+            cost = self._afford(job, row, bound, args, kwargs)
         except Exception as error:
             job.withheld, job.failure = False, None
             self._fail(job, error)
@@ -337,6 +343,14 @@ class Runner:
             self._ready.append(Compute(job, not_run, (), NO_KWARGS, cost))
         else:
             self._compute(job, row, args, kwargs, cost, function)
+
+    def _afford(self, job: Job, row: Row, bound: Bound, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float:
+        """Charge what an op takes at most, and return how long; raises where it would take too much or too long."""
+        job.store.charge(job.results[0], bound.nbytes + job.weight)
+        cost = seconds(row, bound, args, kwargs)
+        if cost > self._op_seconds:
+            raise too_long(cost, self._op_seconds)
+        return cost
 
     def _compute(
         self, job: Job, row: Row, args: Any, kwargs: Any, cost: float, function: Callable[..., Any] | None = None

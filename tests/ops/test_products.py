@@ -25,6 +25,19 @@ def test_of_two_arrays(name: str, data: Any) -> None:
     agree(TABLE[name], data.draw(arrays(EVERY)), data.draw(arrays(EVERY)))
 
 
+@few
+@given(data=st.data())
+def test_polyval(data: Any) -> None:
+    p = data.draw(arrays(EVERY, dims=2) | st.lists(st.integers(-3, 3), max_size=4).map(np.array))
+    agree(TABLE["polyval"], p, data.draw(arrays(EVERY) | st.sampled_from([2, 0.5, 1j, True, np.float32(3)])))
+
+
+def test_a_long_polynomial_is_known_to_take_long() -> None:
+    cost = TABLE["polyval"].cost
+    assert cost is not None and cost(np.ones(10**6), np.ones(10**6)) > 1e3
+    assert cost(np.ones(3), np.ones(10)) < 1e-4
+
+
 @pytest.mark.parametrize("name", ["trace", "diagonal"])
 @few
 @given(data=st.data())

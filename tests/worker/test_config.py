@@ -19,6 +19,7 @@ state = "remember"
 [limits]
 quota_bytes = 1_000
 quota_objects = 10
+op_seconds = 60
 threads = 3
 
 [datasets.digits]
@@ -56,7 +57,7 @@ def test_every_key_is_read(folder: Path) -> None:
     assert config.token_file == folder / "token"
     assert config.state == folder / "remember"
     assert not config.state.exists()
-    assert config.limits == Limits(quota_bytes=1_000, quota_objects=10, threads=3)
+    assert config.limits == Limits(quota_bytes=1_000, quota_objects=10, op_seconds=60, threads=3)
     where = f"{folder / 'bob.toml'}: datasets"
     assert dict(config.datasets) == {
         "digits": DatasetConfig(
@@ -78,6 +79,7 @@ def test_defaults(folder: Path) -> None:
     assert config.token_file is None
     assert config.state is None
     assert (config.limits.quota_bytes, config.limits.quota_objects) == (4 * 2**30, 1_000_000)
+    assert config.limits.op_seconds == 3_600
     assert config.limits.threads >= 1
     assert dict(config.datasets) == {}
 
@@ -123,6 +125,10 @@ WRONG = {
     "quota type": (
         'name = "bob"\n[limits]\nquota_objects = "1"',
         r"limits\.quota_objects: expected a whole number, not text",
+    ),
+    "op seconds": (
+        'name = "bob"\n[limits]\nop_seconds = 0',
+        r"limits\.op_seconds: expected a whole number from 1 to",
     ),
     "threads": (
         'name = "bob"\n[limits]\nthreads = true',

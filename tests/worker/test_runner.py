@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,39 @@ def test_results_above_the_quota_are_refused_before_they_are_computed() -> None:
     driver = Driver(quota_bytes=10_000)
     assert [one.code for one in driver.say(op(1, "zeros", array(10**6, 10**6)))] == ["quota"]
     assert driver.say(m.Ask(2, "stats"))[0].stats["ops_run"] == 0
+
+
+SLOW = [op(1, "zeros", array(100_000)), op(2, "correlate", ref(1), ref(1))]  # ten billion products
+
+
+@pytest.mark.parametrize("more", [{}, {"kw": {"mode": "full"}}], ids=["short road", "general road"])
+def test_an_op_expected_to_take_too_long_is_refused_before_it_begins(more: dict[str, Any]) -> None:
+    driver = Driver(op_seconds=5)
+    _, error = driver.say(SLOW[0], op(2, "correlate", ref(1), ref(1), **more))
+    assert (error.id, error.code) == (2, "op_too_long")
+    assert re.search(r"10 seconds.* 5 .*limits\.op_seconds", error.message)
+    after = driver.say(m.Ask(3, "stats"), op(4, "add", ref(2), 1), op(5, "add", ref(1), 1))
+    assert after[0].stats["ops_run"] == 1 and after[0].stats["objects"] == 2
+    assert after[1].code == "op_too_long" and after[1].cause.id == 2
+    assert type(after[2]) is m.Done
+
+
+def test_an_op_expected_to_take_less_is_begun() -> None:
+    driver = Driver(op_seconds=20)
+    driver.say(*SLOW, hold=True)
+    first = driver.held[0]
+    driver.run(driver.engine.computed(first, *first.run()), hold=True)
+    assert [compute.job.op.id for compute in driver.held] == [1, 2]
+
+
+@pytest.mark.parametrize("values", [np.zeros(100_000), np.full(100_000, np.nan)])
+def test_an_op_on_private_data_that_takes_too_long_is_refused_whatever_they_are(values: Any) -> None:
+    driver = Driver({"x": values}, op_seconds=5)
+    [error] = driver.say(op(1, "correlate", ref("x"), ref("x")))
+    assert error.code == "op_too_long"
+    # What can't be told of is no exception: what it is charged and how long it takes follow from public shapes.
+    driver.say(op(2, "getitem.array", ref("x"), ref("x")))
+    assert [one.code for one in driver.say(op(3, "correlate", ref(2), ref("x")))] == ["op_too_long"]
 
 
 def test_too_many_objects_are_refused() -> None:
