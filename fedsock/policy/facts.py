@@ -100,6 +100,10 @@ OPEN = Facts()
 
 
 @lru_cache(4096)
+def _kept(sources: frozenset[str], form: Form | None) -> Facts:
+    return Facts(sources, form)
+
+
 def known(sources: frozenset[str], form: Form | None = None) -> Facts:
     """Return the facts with these sources and this form, the same object each time while it is remembered.
 
@@ -107,7 +111,7 @@ def known(sources: frozenset[str], form: Form | None = None) -> Facts:
         sources: names of private data sets; none gives OPEN.
         form: how their rows went in.
     """
-    return Facts(sources, form) if sources else OPEN
+    return _kept(sources, form) if sources else OPEN
 
 
 def combine(inputs: Iterable[Facts], form: Form | None = None) -> Facts:

@@ -79,7 +79,7 @@ class Rule(ABC):
             facts: of the value that is to be exported.
             source: the private data set whose terms these are.
             terms: what its owner says of it to this user.
-            share: how much of a sum its two largest rows make up; 0 where no row can be told from it.
+            share: how much of a sum its two largest rows make up; 1 where the result isn't finite.
         """
 
 
@@ -132,7 +132,7 @@ class AggregatesLeave(Rule):
             return self._denied(*_why_unlisted(form))
         if share >= DOMINANT:
             # It was looked at, so it counts.
-            return self._denied("a few rows make up most of it", "ask the owner", query)
+            return self._denied("a few rows make up most of it, or a row isn't finite", "ask the owner", query)
         return Decision(allowed=True, rule=self.name, query=query)
 
     def _table(self, form: Aggregate, source: str, terms: Terms, query: Query | None) -> Decision:
@@ -202,7 +202,7 @@ class Policy:
         """Return whether an export of such a value may depend on how much its largest rows make up."""
         return (
             isinstance(facts.form, Aggregate)
-            and facts.form.template in ("sum", "mean", "product")
+            and facts.form.template not in ("count", "edges")
             and any(self._may_aggregate(source) for source in facts.sources)
         )
 

@@ -72,6 +72,15 @@ class Dataset:
         return known(frozenset((self.name,)), self.group and Rowwise(self.group, 0, raw=self.name))
 
 
+def must_remember(datasets: Mapping[str, Dataset]) -> bool:
+    """Return whether what an owner says of data sets asks for a memory that outlives the process."""
+    return any(
+        terms.max_queries is not None
+        for dataset in datasets.values()
+        for terms in (dataset.agreement.everybody, *dataset.agreement.users.values())
+    )
+
+
 def load_datasets(config: WorkerConfig, readers: Mapping[str, Reader]) -> dict[str, Dataset]:
     """Return the data sets that a configuration names, read from their files.
 

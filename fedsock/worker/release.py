@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,10 @@ from fedsock.typing import Array
 
 LARGEST_ROWS = 2
 """So many rows together must not dominate a sum."""
+
+
+SUMS = frozenset({"sum", "mean", "product"})
+"""Templates that add up what rows contribute."""
 
 
 def share_of(template: str, args: Any, kwargs: Any, row_axes: tuple[int, ...]) -> float:
@@ -31,7 +36,7 @@ def share_of(template: str, args: Any, kwargs: Any, row_axes: tuple[int, ...]) -
 
 
 def _columns(rows: Array) -> Array:
-    return rows.reshape(len(rows), -1)
+    return rows.reshape(len(rows), math.prod(rows.shape[1:]))
 
 
 def _row_sums(array: Array, axis: Any, row_axis: int) -> Array:
@@ -99,10 +104,12 @@ def measured(function: Callable[..., Any], note: Callable[[float], None], templa
     """
 
     def compute(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
         try:
-            note(share_of(template, args, kwargs, axes))
+            share = share_of(template, args, kwargs, axes) if template in SUMS else 0.0
+            note(share if np.isfinite(result).all() else 1.0)
         except Exception:  # whether the op fails is for the op to say
             note(1.0)
-        return function(*args, **kwargs)
+        return result
 
     return compute

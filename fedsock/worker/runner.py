@@ -9,15 +9,14 @@ from types import MappingProxyType
 from typing import Any
 
 from fedsock.errors import FedsockError, OpCancelled, OpValueError, QuotaExceeded
-from fedsock.ops import Bound, Row, check, depends_on_values, flatten, seconds
+from fedsock.ops import Bound, Row, check, flatten, seconds
 from fedsock.ops.schema import INT_MAX, INT_MIN, PLAIN_TYPES
 from fedsock.policy.facts import OPEN, combine
-from fedsock.policy.rules import Policy
 from fedsock.protocol.messages import Error, Failure, Op
-from fedsock.worker.arguments import held_value, private_places, read_arguments, resolve
+from fedsock.worker.arguments import held_value, read_arguments, resolve
 from fedsock.worker.exports import Exports
 from fedsock.worker.failures import cut, failed_because, failure_of, not_run, too_long, why_unrunnable
-from fedsock.worker.forms import StandIns
+from fedsock.worker.forms import StandIns, held_arguments
 from fedsock.worker.jobs import Compute, Errand, Job
 from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, GIVEN_UP, PENDING, READY, Entry, SessionStore, size_of
@@ -34,8 +33,7 @@ class Runner:
         name: the worker's name.
         table: the ops there are.
         replies: where answers go.
-        exports: answers requests that waited for a value.
-        policy: decides what may leave.
+        exports: answers requests that waited for a value; knows the owner's policy.
         op_seconds: how long an op may be expected to take; numpy can't be stopped on its way.
 
     Attributes:
@@ -43,19 +41,12 @@ class Runner:
     """
 
     def __init__(
-        self,
-        name: str,
-        table: Mapping[str, Row],
-        replies: Replies,
-        exports: Exports,
-        policy: Policy,
-        op_seconds: float,
+        self, name: str, table: Mapping[str, Row], replies: Replies, exports: Exports, op_seconds: float
     ) -> None:
         self._name = name
         self._table = table
         self._replies = replies
         self._exports = exports
-        self._policy = policy
         self._op_seconds = op_seconds
         self._ready: list[Compute] = []
         # Jobs whose inputs are all there, or failed: a queue, for a failure may bring down a chain of any length.
@@ -329,16 +320,9 @@ class Runner:
         for entry in job.results:
             entry.limit_shape = bound.shape
         stand_ins.tell(args, kwargs)
-        function = stand_ins.function(self._policy, row.function, args)
+        function = stand_ins.function(self._exports.policy, row.function, args)
         if job.failure is None:
-            try:
-                args, kwargs = check(row, *resolve(job, held_value))
-                job.withheld = job.withheld or depends_on_values(row, args, kwargs, private_places(job))
-                if row.bound(*args, **kwargs).nbytes > bound.nbytes:
-                    raise QuotaExceeded("a size that was taken from private values")
-            except Exception as error:
-                job.withheld = True
-                job.failure = failure_of(self._name, job, error)
+            args, kwargs = held_arguments(self._name, job, row, bound)
         if job.failure is not None:
             self._ready.append(Compute(job, not_run, (), NO_KWARGS, cost))
         else:

@@ -55,6 +55,7 @@ class Entry:
         facts: where it came from.
         withheld: its dtype, shape and failure could tell something private.
         share: how much of a sum its two largest rows make up; 0 where that can't decide anything.
+        counted: an export of it was counted as a query.
         charge: bytes it counts for.
         limit_shape: withheld: a shape with at least as many elements, known from public shapes.
         waiting: what goes on when it is no longer pending.
@@ -75,6 +76,7 @@ class Entry:
     facts: Facts = OPEN
     withheld = False
     share = 0.0
+    counted = False
     charge = 0
     limit_shape: tuple[int, ...] = ()
     waiting: list[Waiting] | None = None
