@@ -16,14 +16,14 @@ from fedsock.transport.base import Transport
 from fedsock.transport.process import calm_collector, new_event_loop
 from fedsock.transport.websocket import dial
 from fedsock.worker import auditcommand
-from fedsock.worker.config import WorkerConfig, from_options, read_token, state_folder
+from fedsock.worker.config import WorkerConfig, from_options, read_token
 from fedsock.worker.datasets import Dataset, load_datasets, must_remember
 from fedsock.worker.engine import Engine
 from fedsock.worker.hubnews import HubNews
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.readers import READERS
 from fedsock.worker.service import WorkerService
-from fedsock.worker.state import State
+from fedsock.worker.state import State, default_folder
 
 DIAL_SECONDS = 10.0
 """One try to reach the hub."""
@@ -157,7 +157,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         datasets = load_datasets(config, READERS)
         token = read_token(config)
-        ledger = Ledger(State(state_folder(config) if must_remember(datasets) else None), {})
+        folder = config.state or default_folder(config.name, options.config)
+        ledger = Ledger(State(folder if must_remember(datasets) else None), {})
         loop = new_event_loop()
     except FedsockError as error:
         print(f"fedsock.worker: {error}", file=sys.stderr)

@@ -85,8 +85,7 @@ class WorkerConfig:
         hub: URL of its hub, ws:// or wss://.
         token_file: the file that holds its token; None: no token.
         state: the folder of what it must remember; None: ``NAME.state``, beside the TOML file or in the current
-            folder; see ``state_folder``.
-        home: the folder that ``NAME.state`` is made in.
+            folder; see ``state.default_folder``.
         limits: what it spends.
         policy: what may leave of data sets of which nothing else is said.
         datasets: what it offers, by name; read-only.
@@ -96,7 +95,6 @@ class WorkerConfig:
     hub: str = DEFAULT_HUB
     token_file: Path | None = None
     state: Path | None = None
-    home: Path = Path()
     limits: Limits = field(default_factory=Limits)
     policy: Agreement = field(default_factory=Agreement)
     datasets: Mapping[str, DatasetConfig] = field(default_factory=lambda: MappingProxyType({}))
@@ -121,7 +119,6 @@ def load(path: str | os.PathLike[str]) -> WorkerConfig:
         hub=_checked(settings, "hub", _hub_url(hub := settings.text("hub", DEFAULT_HUB)), hub),
         token_file=settings.file("token_file"),
         state=settings.folder("state"),
-        home=Path(path).parent,
         limits=_limits(settings.table("limits")),
         policy=(policy := read_policy(settings.table("policy"))),
         datasets=_datasets(settings.table("datasets"), policy),
@@ -204,11 +201,6 @@ def merge(
             given[wanted.name] = wanted
     changes["datasets"] = MappingProxyType({**config.datasets, **given})
     return replace(config, **changes)
-
-
-def state_folder(config: WorkerConfig) -> Path:
-    """Return the folder of what a worker must remember."""
-    return config.state or config.home / f"{config.name}.state"
 
 
 def read_token(config: WorkerConfig) -> str | None:

@@ -69,7 +69,8 @@ class Dataset:
         """Where the array came from: itself when it is private, nothing worth telling otherwise."""
         if not self.private:
             return OPEN
-        return known(frozenset((self.name,)), self.group and Rowwise(self.group, 0, raw=self.name))
+        form = None if self.group is None else Rowwise(self.group, 0, raw=self.name)
+        return known(frozenset((self.name,)), form)
 
 
 def must_remember(datasets: Mapping[str, Dataset]) -> bool:
