@@ -40,6 +40,10 @@ FedsockError
     ├── OpTooLong             the op would run longer than the worker's limits.op_seconds (RuntimeError)
     ├── TooLargeToFetch       larger than hub.max_fetch_bytes (ValueError)
     └── ExportDenied          the owner's policy keeps the value (PermissionError)
+        ├── BudgetSpent       the privacy budget has less left than was asked for
+        ├── QueriesSpent      the owner's number of queries is used up
+        ├── LedgerUnwritable  the worker can't write down what is spent, so nothing is released
+        └── AuditUnwritable   the worker can't write down what it decides, so nothing is released
 """
 
 from __future__ import annotations
@@ -243,12 +247,7 @@ class RemoteError(FedsockError):
     code = "remote"
 
     def __init__(
-        self,
-        message: str = "",
-        *,
-        op: str | None = None,
-        object_id: int | str | None = None,
-        worker: str | None = None,
+        self, message: str = "", *, op: str | None = None, object_id: int | str | None = None, worker: str | None = None
     ) -> None:
         super().__init__(message)
         self.op = op
@@ -370,6 +369,30 @@ class ExportDenied(RemoteError, PermissionError):
     code = "export_denied"
 
 
+class BudgetSpent(ExportDenied):
+    """The privacy budget has less left than was asked for; says how much there is."""
+
+    code = "budget_spent"
+
+
+class QueriesSpent(ExportDenied):
+    """As many queries were answered as the owner allows."""
+
+    code = "queries_spent"
+
+
+class LedgerUnwritable(ExportDenied):
+    """The worker can't write to its ledger, so nothing that would have to be in it is released."""
+
+    code = "ledger_unwritable"
+
+
+class AuditUnwritable(ExportDenied):
+    """The worker can't write to its audit file, so nothing that would have to be in it is released."""
+
+    code = "audit_unwritable"
+
+
 def _subclasses(root: type[FedsockError]) -> dict[str, type[FedsockError]]:
     table = {root.code: root}
     for child in root.__subclasses__():
@@ -379,31 +402,6 @@ def _subclasses(root: type[FedsockError]) -> dict[str, type[FedsockError]]:
 
 BY_CODE: dict[str, type[FedsockError]] = _subclasses(FedsockError)
 """Wire code -> class. A code that is not here is read as RemoteError."""
-
-# Most special class first: AxisError is both a ValueError and an IndexError, LinAlgError a ValueError.
-_OP_ERRORS: tuple[tuple[type[BaseException], type[OpFailed]], ...] = (
-    (np.exceptions.AxisError, OpAxisError),
-    (np.linalg.LinAlgError, OpLinAlgError),
-    (ZeroDivisionError, OpZeroDivisionError),
-    (OverflowError, OpOverflowError),
-    (MemoryError, OpMemoryError),
-    (KeyError, OpKeyError),
-    (IndexError, OpIndexError),
-    (TypeError, OpTypeError),
-    (ValueError, OpValueError),
-)
-
-
-def op_error_class(error: BaseException) -> type[OpFailed]:
-    """Return the OpFailed subclass that stands for an exception an op's function raised.
-
-    Args:
-        error: what numpy (or Python) raised.
-    """
-    for raised, ours in _OP_ERRORS:
-        if isinstance(error, raised):
-            return ours
-    return OpFailed
 
 
 def from_wire(code: str, message: str, **context: Any) -> FedsockError:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pickle
 
-import numpy as np
 import pytest
 
 from fedsock import errors
-from fedsock.errors import BY_CODE, FedsockError, RemoteError, from_wire, op_error_class
+from fedsock.errors import BY_CODE, FedsockError, RemoteError, from_wire
 
 CLASSES = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, FedsockError)]
 
@@ -42,29 +41,6 @@ def test_messages_without_arguments(code: str) -> None:
     error = BY_CODE[code]("x")
     error.args = ()
     assert str(error) == ""
-
-
-@pytest.mark.parametrize(
-    ("raised", "ours"),
-    [
-        (np.exceptions.AxisError(3, 2), errors.OpAxisError),
-        (np.linalg.LinAlgError("singular"), errors.OpLinAlgError),
-        (ZeroDivisionError(), errors.OpZeroDivisionError),
-        (OverflowError(), errors.OpOverflowError),
-        (MemoryError(), errors.OpMemoryError),
-        (KeyError("a"), errors.OpKeyError),
-        (IndexError(), errors.OpIndexError),
-        (TypeError(), errors.OpTypeError),
-        (ValueError(), errors.OpValueError),
-        (UnicodeDecodeError("utf-8", b"", 0, 1, ""), errors.OpValueError),
-        (RuntimeError(), errors.OpFailed),
-    ],
-)
-def test_op_errors_are_numpys_too(raised: Exception, ours: type[errors.OpFailed]) -> None:
-    assert op_error_class(raised) is ours
-    if ours is not errors.OpFailed:
-        built_in = next(base for base in type(raised).__mro__ if base in ours.__mro__)
-        assert built_in not in (Exception, BaseException, object)
 
 
 def test_worker_lost_says_whether_it_ran() -> None:

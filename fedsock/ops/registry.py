@@ -236,10 +236,9 @@ def _places(
     row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Iterator[tuple[int | str, tuple[Parameter, Any]]]:
     """Give, for each argument, its position or name, and its parameter and value."""
-    parameters = itertools.chain(row.positional, itertools.repeat(row.variadic))
-    for place, (parameter, value) in enumerate(zip(parameters, args, strict=False)):
-        if parameter is not None:
-            yield place, (parameter, value)
+    # Arguments were checked: there are more than positional ones only where one parameter takes all the rest.
+    parameters: Iterator[Any] = itertools.chain(row.positional, itertools.repeat(row.variadic))
+    yield from enumerate(zip(parameters, args, strict=False))
     for name, value in kwargs.items():
         yield name, (row.named[name], value)
 

@@ -23,7 +23,8 @@ _SECONDS_PER_STEP = 5e-9
 def _wrapped(indices: Any, count: int) -> Any:
     """Return indices modulo count, where they are integers; numpy subtracts count again and again, for years."""
     array = np.asarray(indices)
-    if count and array.dtype.kind in "iu" and array.dtype != np.uint64:
+    too_large = isinstance(indices, int) and array.dtype == np.uint64  # as numpy says of a number, not of an array
+    if count and array.dtype.kind in "iu" and not too_large:
         return array.astype(np.intp) % count
     return indices
 
@@ -45,7 +46,11 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     if mode == "wrap":
         shape = shape_of(a)
         sizes = {-1 - i: size for i, size in enumerate(reversed(shape))} | dict(enumerate(shape))
-        indices = _wrapped(indices, math.prod(shape) if axis is None else sizes.get(axis, 0))
+        count = math.prod(shape) if axis is None else sizes.get(axis, 1)
+        if not count:
+            # Adding nothing brings no index into range, and numpy adds it for ever.
+            return np.take(a, indices, axis, mode="clip")
+        indices = _wrapped(indices, count)
     return np.take(a, indices, axis, mode=mode)  # type: ignore[call-overload]  # numpy names the modes
 
 
@@ -61,7 +66,9 @@ def choose(a: Any, choices: Any, mode: str = "raise") -> Any:
         ValueError: an integer out of range, shapes that don't broadcast, another mode.
         TypeError: a holds no integers.
     """
-    return np.choose(_wrapped(a, len(choices)) if mode == "wrap" else a, choices, mode=mode)  # type: ignore[call-overload]
+    if mode == "wrap" and np.asarray(a).dtype != np.uint64:  # which numpy refuses here
+        a = _wrapped(a, len(choices))
+    return np.choose(a, choices, mode=mode)  # type: ignore[call-overload]
 
 
 def sort_seconds(a: Any, *_: Any, **__: Any) -> float:

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from fedsock.errors import FedsockError, OpCancelled, OpFailed, OpTooLong, UnknownObject, UnknownOp, op_error_class
+import numpy as np
+
+from fedsock.errors import (
+    FedsockError,
+    OpAxisError,
+    OpCancelled,
+    OpFailed,
+    OpIndexError,
+    OpKeyError,
+    OpLinAlgError,
+    OpMemoryError,
+    OpOverflowError,
+    OpTooLong,
+    OpTypeError,
+    OpValueError,
+    OpZeroDivisionError,
+    UnknownObject,
+    UnknownOp,
+)
 from fedsock.policy.facts import OPEN
 from fedsock.protocol.messages import Error, Failure
 from fedsock.worker.arguments import shown
@@ -16,6 +34,31 @@ ARGUMENTS_SHOWN = 8
 
 TEXT_CHARS = 2_000
 """No error's text is longer; ``messages.Text`` takes more."""
+
+# Most special class first: AxisError is both a ValueError and an IndexError, LinAlgError a ValueError.
+_OP_ERRORS: tuple[tuple[type[BaseException], type[OpFailed]], ...] = (
+    (np.exceptions.AxisError, OpAxisError),
+    (np.linalg.LinAlgError, OpLinAlgError),
+    (ZeroDivisionError, OpZeroDivisionError),
+    (OverflowError, OpOverflowError),
+    (MemoryError, OpMemoryError),
+    (KeyError, OpKeyError),
+    (IndexError, OpIndexError),
+    (TypeError, OpTypeError),
+    (ValueError, OpValueError),
+)
+
+
+def op_error_class(error: BaseException) -> type[OpFailed]:
+    """Return the OpFailed subclass that stands for an exception an op's function raised.
+
+    Args:
+        error: what numpy (or Python) raised.
+    """
+    for raised, ours in _OP_ERRORS:
+        if isinstance(error, raised):
+            return ours
+    return OpFailed
 
 
 def failure_of(worker: str, job: Job, error: Exception) -> Failure:

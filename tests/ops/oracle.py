@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.errors import UnsatisfiedAssumption
 from hypothesis.extra import numpy as hnp
 
-from fedsock.errors import OpFailed, op_error_class
+from fedsock.errors import OpFailed
 from fedsock.ops.registry import Row, check, fill, flatten, leaves, seconds, template_of
 from fedsock.ops.schema import ALLOWED_CHARS
+from fedsock.worker.failures import op_error_class
 
 NUMBERS = [np.dtype(code) for code in "?bhilBHILefdFD"]
 REALS = [np.dtype(code) for code in "?bhilBHILefd"]

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsock.errors import OpFailed, op_error_class
+from fedsock.errors import OpFailed
 from fedsock.ops.elementwise import ROWS, astype
 from fedsock.ops.registry import Row, check, depends_on_values
+from fedsock.worker.failures import op_error_class
 from tests.ops.harness import DTYPES, SCALARS, broadcastable, few, operands
 from tests.ops.oracle import DATES, EVERY, NUMBERS, REALS, agree, arrays, run, same
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedsock.errors import OpFailed, op_error_class
+from fedsock.errors import OpFailed
 from fedsock.ops import TABLE, check
 from fedsock.ops.finite import is_finite
+from fedsock.worker.failures import op_error_class
 
 NAN = np.full((2, 2), np.nan)
 INF = np.array([[1.0, np.inf], [2.0, 3.0]])

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedsock.errors import OpFailed, op_error_class
+from fedsock.errors import OpFailed
 from fedsock.ops import TABLE, Row, check, depends_on_values, flatten, seconds
 from fedsock.ops.quiet import quiet
 from fedsock.ops.registry import Bound
 from fedsock.ops.schema import signature
+from fedsock.worker.failures import op_error_class
 from tests.ops.calls import Call, Drawer
 
 CALLS = 8 * int(os.environ.get("FEDSOCK_EXAMPLES", "6"))

@@ -87,6 +87,8 @@ def wrapping(function: Any) -> Any:
         if mode == "wrap":
             indices = args[function is np.take]
             assume(np.asarray(indices).dtype.kind not in "iu" or not np.any(np.abs(np.float64(indices)) > 1000))
+            if function is np.take and args[0].size == 0:
+                mode = "clip"  # the same errors and shapes, and an end
         return function(*args, mode=mode, **options)
 
     return oracle
@@ -109,7 +111,23 @@ def test_indices_far_out_of_range_are_wrapped_at_once(axis: Any) -> None:
         TABLE["take"].function(x, far, axis, mode="wrap"),
         np.take(x, far % (15 if axis is None else x.shape[axis]), axis),
     )
+    huge = np.array([2**63 + 1], "u8")
+    assert TABLE["take"].function(x, huge, axis, mode="wrap").shape == np.take(x, [0], axis).shape
+    with pytest.raises(TypeError, match="uint64"):
+        TABLE["choose"].function(huge, [1, 2, 3], mode="wrap")
     assert TABLE["choose"].function(far, [1, 2, 3], mode="wrap").tolist() == (far % 3 + 1).tolist()
+
+
+@pytest.mark.parametrize("indices", [-2, 0, 3, np.array([1, -1]), np.array(2, "u1"), np.zeros((2, 0), int)], ids=repr)
+@pytest.mark.parametrize(("shape", "axis"), [((0, 0), 0), ((0, 0), None), ((3, 0, 0), -1), ((0, 3), 0), ((0, 3), 1)])
+def test_nothing_is_wrapped_at_once(shape: tuple[int, ...], axis: Any, indices: Any) -> None:
+    x = np.zeros(shape)
+    agree(TABLE["take"], x, indices, axis, mode="wrap", oracle=lambda *args, mode: np.take(*args, mode="clip"))
+
+
+@pytest.mark.parametrize("indices", [2**63, np.array([1.0]), np.array([True]), np.array(["1"]), np.array([4], "u8")])
+def test_indices_of_other_kinds_are_not_wrapped(indices: Any) -> None:
+    agree(TABLE["take"], np.arange(3), indices, None, mode="wrap")
 
 
 @few

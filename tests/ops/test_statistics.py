@@ -78,6 +78,9 @@ def test_estimators(estimator: str, span: Any) -> None:
     for a in (rng.normal(5, 2, 200), rng.integers(0, 20, 100), np.full(5, 2.0), np.array([]), np.array([1.0, np.nan])):
         agree(TABLE["histogram"], a, estimator, span)
         agree(TABLE["histogram_bin_edges"], a, bins=estimator, range=span)
+    # Nothing bounded by infinity is estimated, nor what is wider than any number.
+    for span in ((0, np.inf), (-1.7e308, 1.7e308)):
+        agree(TABLE["histogram"], np.array([1.0, 2.0]), estimator, span)
     agree(TABLE["histogram"], np.ones(3), estimator, weights=np.ones(3))
     agree(TABLE["histogram"], np.array(["a"]), estimator)
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedsock.errors import op_error_class
 from fedsock.ops import TABLE, check, flatten
 from fedsock.protocol import arrays, messages, values
 from fedsock.session import Session, WorkerHandle
+from fedsock.worker.failures import op_error_class
 
 
 @dataclass(frozen=True)
