@@ -29,11 +29,14 @@ FLOORS = {
 STRANGERS = frozenset({"hub", "worker", "session"})
 """Rooms that never import each other, whatever their floors: they meet in messages."""
 
-LIBRARIES = frozenset({"msgspec", "numpy", "orjson", "polars", "rich", "uvloop", "websockets"})
+LIBRARIES = frozenset({"msgspec", "numpy", "opendp", "orjson", "polars", "rich", "uvloop", "websockets"})
 """What fedsock may import beside Python itself."""
 
-COMMANDS_ONLY = frozenset({"polars", "rich"})
-"""What ``import fedsock`` must not load: only what a command's __main__ imports may import it."""
+COMMANDS_ONLY = frozenset({"opendp", "polars", "rich"})
+"""What ``import fedsock`` must not load: only what a command's __main__ imports, or who asks for it, may import it."""
+
+ALONE = {"websockets": "fedsock/transport/websocket.py", "opendp": "fedsock/worker/mechanisms.py"}
+"""Library -> the only file that imports it."""
 
 FILE_LINES = 420
 FUNCTION_LINES = 60  # its docstring not counted: explaining costs nothing
@@ -97,8 +100,8 @@ def floor_faults(source: Source, modules: Mapping[str, Source]) -> Iterator[str]
     for line, module in imports(source, modules):
         top = module.split(".")[0]
         where = f"{source.path}:{line}"
-        if top == "websockets" and source.path != "fedsock/transport/websocket.py":
-            yield f"{where}: only fedsock/transport/websocket.py imports websockets"
+        if source.path != ALONE.get(top, source.path):
+            yield f"{where}: only {ALONE[top]} imports {top}"
         if top != "fedsock":
             if top not in LIBRARIES and top not in sys.stdlib_module_names:
                 yield f"{where}: {top} is no dependency of fedsock"
@@ -292,6 +295,7 @@ def faults_of(path: str, text: str, *others: str) -> list[str]:
             "import websockets.sync",
             "only fedsock/transport/websocket.py imports websockets",
         ),
+        ("fedsock/worker/engine.py", "from opendp import metrics", "only fedsock/worker/mechanisms.py imports opendp"),
         ("fedsock/hub/server.py", "import requests", "requests is no dependency"),
         ("fedsock/ops/new.py", "def f():\n    import json", "import inside a function"),
         (
