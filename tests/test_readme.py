@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import builtins
 import dataclasses
@@ -17,10 +18,12 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import fedsock
 from fedsock import errors
 from fedsock.hub.__main__ import main as hub_main
 from fedsock.hub.server import HubServer
@@ -280,6 +283,52 @@ def test_options_that_prose_mentions(capsys: pytest.CaptureFixture[str]) -> None
             main(["--help"])
     helped = capsys.readouterr().out
     assert {option for option in options if f"{option} " not in helped} == set()
+
+
+# Pointers
+
+
+ROWS = re.findall(r"^\| (`.+) \| (.+) \|$", titled("Pointers").prose, re.MULTILINE)
+"""Expressions and meaning of each line of the table."""
+
+
+def expressions(cell: str) -> list[str]:
+    """Return the expressions in a cell; `p.shape p.dtype` are two."""
+    codes = [code for code in inline_code(cell) if not code.endswith("=") and not code.isidentifier()]
+    return [one for code in codes for one in (code.split() if re.fullmatch(r"(p\.\w+ ?)+", code) else [code])]
+
+
+async def run(code: str, names: dict[str, Any]) -> Any:
+    """Run one line, which may await; return what an expression gives, and p otherwise."""
+    kind = "eval" if isinstance(ast.parse(code).body[0], ast.Expr) else "exec"
+    compiled = compile(code, "README.md", kind, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    value = eval(compiled, names)  # noqa: S307  # the README is ours
+    if asyncio.iscoroutine(value):
+        value = await asyncio.wait_for(value, SECONDS)
+    return value if kind == "eval" else names["p"]
+
+
+async def test_the_table_of_pointers() -> None:
+    """Each expression runs, or raises at once where the table says so; what it gives is checked in tests/contract."""
+    assert len(ROWS) > 10
+    table = np.array([[1.0, 2.0], [3.0, 4.0]])
+    async with fedsock.Hub(port=0) as hub:
+        bob = await hub.virtual_worker("bob", data={"visits": table}, private=False)
+        alice = await hub.virtual_worker("alice")
+        for row, meaning in ROWS:
+            p, q = bob.send(table, tags=["#demo"]), bob.send(np.array([[0, 1], [1, 0]]))
+            names = {"np": np, "fedsock": fedsock, "hub": hub, "bob": bob, "alice": alice, "value": table}
+            names |= {"p": await p.wait(), "q": alice.send(table) if "combine" in row else q, "i": 0, "v": 9.0}
+            names |= {"mp": hub.send(table, bob, alice)}
+            assert expressions(row)
+            for code in expressions(row):
+                if meaning.startswith("raise"):
+                    with pytest.raises(TypeError):
+                        await run(code, names)
+                elif isinstance(found := await run(code, names), fedsock.Pointer):
+                    await asyncio.wait_for(found.wait(), SECONDS)
+                elif isinstance(found, fedsock.MultiPointer):
+                    assert set(await found) == {"bob", "alice"}
 
 
 # Configuration
