@@ -162,8 +162,10 @@ class SessionStore:
         address: the session's address.
         quota_bytes: how many bytes it may hold.
         quota_objects: how many objects.
+        user: whose session it is.
 
     Attributes:
+        user: whose session it is, as the hub says; "" while it didn't say: who may do nothing that asks for a user.
         entries: id -> entry.
         expected: id -> the worker's address that may deliver it, and its entry, listed or still needed.
         last_id: the highest id used; ids rise, so that none is used twice.
@@ -189,8 +191,9 @@ class SessionStore:
         "user",
     )
 
-    def __init__(self, address: str, quota_bytes: int, quota_objects: int) -> None:
+    def __init__(self, address: str, quota_bytes: int, quota_objects: int, user: str = "") -> None:
         self.address = address
+        self.user = user
         self.quota_bytes = quota_bytes
         self.quota_objects = quota_objects
         self.entries: dict[int, Entry] = {}
