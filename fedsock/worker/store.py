@@ -165,14 +165,13 @@ class SessionStore:
         user: whose session it is.
 
     Attributes:
-        user: whose session it is, as the hub says; "" while it didn't say: who may do nothing that asks for a user.
+        user: whose session it is, as the hub says; "" while it didn't say: who has no grant.
         entries: id -> entry.
         expected: id -> the worker's address that may deliver it, and its entry, listed or still needed.
         last_id: the highest id used; ids rise, so that none is used twice.
         nbytes: bytes charged.
         objects: entries that count, listed or still needed.
         over: the session is gone.
-        user: who it is, as the hub says; "" while the hub didn't say.
         receivers: addresses of workers that values were delivered to.
     """
 
@@ -202,7 +201,6 @@ class SessionStore:
         self.nbytes = 0
         self.objects = 0
         self.over = False
-        self.user = "anonymous"
         self._rising: list[int] = []
         self.receivers: set[str] = set()
 
