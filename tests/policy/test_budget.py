@@ -79,7 +79,8 @@ def test_ten_tenths_are_one_and_not_a_grain_more() -> None:
 
 def test_a_user_has_a_share_and_the_common_budget_bounds_it() -> None:
     account = Account(Budget(epsilon=Decimal(1), epsilon_per_user=Decimal("0.6")))
-    account.spend("ann", account.cost(Decimal("0.5")))
+    for each in ("0.2", "0.3"):
+        account.spend("ann", account.cost(Decimal(each)))
     assert (account.left("ann"), account.left("ben")) == (Decimal("0.1"), Decimal("0.5"))
     account.spend("ben", account.cost(Decimal("0.5")))
     assert (account.left("ann"), account.left("ben"), account.left("eve")) == (0, 0, 0)
