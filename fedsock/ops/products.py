@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -48,11 +49,26 @@ def _einsum_bound(subscripts: str, *operands: Any, **_: Any) -> Bound:
     return Bound(rest + shape if "..." in output else shape, WIDE)
 
 
-def _einsum_seconds(subscripts: str, *operands: Any, **_: Any) -> float:
-    """One product for each combination of all labels."""
+def _einsum_seconds(subscripts: str, *operands: Any, optimize: bool = False, **_: Any) -> float:
+    """One product for each combination of all labels; in a better order, of the labels of two operands at a time."""
     lengths, rest = index_sizes(subscripts, *operands)
-    products = math.prod(lengths.values()) * math.prod(rest)
-    return CALL_SECONDS + len(operands) * products * SECONDS_PER_PRODUCT
+    products = len(operands) * math.prod(lengths.values())
+    if optimize and 1 < len(operands) <= limits.MOST_DIMENSIONS:  # numpy takes no more operands than dimensions
+        products = min(products, _pairwise(subscripts, lengths, len(operands)))
+    return CALL_SECONDS * max(len(operands), 1) + products * math.prod(rest) * SECONDS_PER_PRODUCT
+
+
+def _pairwise(subscripts: str, lengths: dict[str, int], count: int) -> int:
+    """Return the products of multiplying operands one after the other, each label summed as soon as it can be."""
+    inputs, arrow, output = subscripts.replace(" ", "").replace("...", "").partition("->")
+    terms = inputs.split(",")[:count]
+    kept = set(output) if arrow else {label for label, times in Counter(inputs).items() if times == 1}
+    held, products = set(terms[0]), 0
+    for place, term in enumerate(terms[1:], 2):
+        both = held | set(term)
+        products += 2 * math.prod(lengths.get(label, 1) for label in both)
+        held = both & kept.union(*terms[place:])
+    return products
 
 
 def _inner_seconds(a: Any, b: Any) -> float:

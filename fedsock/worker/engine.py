@@ -21,9 +21,11 @@ from fedsock.worker.catalog import Catalog
 from fedsock.worker.datasets import Dataset
 from fedsock.worker.exports import Exports
 from fedsock.worker.jobs import Compute, Errand, Instruction, SendValue, Stopped
+from fedsock.worker.ledger import Ledger
 from fedsock.worker.names import SESSION_PREFIX
 from fedsock.worker.replies import Replies
 from fedsock.worker.runner import Runner
+from fedsock.worker.state import State
 from fedsock.worker.store import GIVEN_UP, LEAF_BYTES, PENDING, READY, Entry, SessionStore
 
 QUOTA_BYTES = 4 << 30
@@ -32,8 +34,8 @@ QUOTA_BYTES = 4 << 30
 QUOTA_OBJECTS = 1_000_000
 """How many objects one session may hold, by default."""
 
-OP_SECONDS = 3_600
-"""How long an op may be expected to take, by default."""
+OP_SECONDS = 86_400
+"""How long an op may be expected to take, by default: a day, for what is expected leaves ample room."""
 
 
 STOP_EVERY = 200
@@ -46,10 +48,11 @@ class Engine:
     Args:
         name: the worker's name, for error texts.
         datasets: the owner's data, by name.
-        policy: decides what may leave.
+        policy: decides what may leave; None: what each data set's agreement says.
         quota_bytes: bytes a session may hold.
         quota_objects: objects a session may hold.
         op_seconds: how long an op may be expected to take.
+        ledger: counts queries; None: one that forgets with the process.
         table: the ops there are.
     """
 
@@ -62,6 +65,7 @@ class Engine:
         quota_bytes: int = QUOTA_BYTES,
         quota_objects: int = QUOTA_OBJECTS,
         op_seconds: float = OP_SECONDS,
+        ledger: Ledger | None = None,
         table: Mapping[str, Row] = TABLE,
     ) -> None:
         self.name = name
@@ -71,7 +75,8 @@ class Engine:
         self._catalog = Catalog(self._datasets)
         self._cancelled: list[int] = []
         self._replies = Replies()
-        self._exports = Exports(name, policy or Policy(), self._replies)
+        policy = policy or Policy({key: dataset.agreement for key, dataset in datasets.items()})
+        self._exports = Exports(name, policy, self._replies, ledger or Ledger(State(), {}))
         self._runner = Runner(name, table, self._replies, self._exports, op_seconds)
         self._arrivals = Arrivals(name, self._replies, self._runner)
         self._started = time.time()

@@ -54,6 +54,8 @@ class Entry:
         failure: why there is none, once failed.
         facts: where it came from.
         withheld: its dtype, shape and failure could tell something private.
+        share: how much of a sum its two largest rows make up; 0 where that can't decide anything.
+        counted: an export of it was counted as a query.
         charge: bytes it counts for.
         limit_shape: withheld: a shape with at least as many elements, known from public shapes.
         waiting: what goes on when it is no longer pending.
@@ -73,6 +75,8 @@ class Entry:
     failure: Failure | None = None
     facts: Facts = OPEN
     withheld = False
+    share = 0.0
+    counted = False
     charge = 0
     limit_shape: tuple[int, ...] = ()
     waiting: list[Waiting] | None = None
@@ -166,6 +170,7 @@ class SessionStore:
         nbytes: bytes charged.
         objects: entries that count, listed or still needed.
         over: the session is gone.
+        user: who it is, as the hub says; "" while the hub didn't say.
         receivers: addresses of workers that values were delivered to.
     """
 
@@ -181,6 +186,7 @@ class SessionStore:
         "quota_bytes",
         "quota_objects",
         "receivers",
+        "user",
     )
 
     def __init__(self, address: str, quota_bytes: int, quota_objects: int) -> None:
@@ -193,6 +199,7 @@ class SessionStore:
         self.nbytes = 0
         self.objects = 0
         self.over = False
+        self.user = "anonymous"
         self._rising: list[int] = []
         self.receivers: set[str] = set()
 

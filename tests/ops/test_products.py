@@ -140,6 +140,19 @@ def test_einsum_counts_its_result_before_computing_it() -> None:
     assert cost is not None and cost("a,b,c,d,e->", *vectors) > 1e5
 
 
+def test_einsum_in_a_better_order_is_not_taken_for_slow() -> None:
+    cost = TABLE["einsum"].cost
+    assert cost is not None
+    matrices = [np.ones((1000, 1000))] * 3
+    assert cost("ij,jk,kl->il", *matrices) > 1e3
+    assert 1 < cost("ij,jk,kl->il", *matrices, optimize=True) < 10
+    assert 1 < cost("ij,jk,kl", *matrices, optimize=True) < 10
+    # Not every order is better, and nonsense costs what it costs.
+    assert cost("i,j,k->ijk", *[np.ones(1000)] * 3, optimize=True) > 1
+    for text in ("ij", "," * 10**6, "...,i", ""):
+        assert cost(text, *matrices, optimize=True) < 1e4
+
+
 def test_index_sizes_never_raise() -> None:
     assert index_sizes("ab...c,", np.ones((2, 3))) == ({"a": 2, "b": 3, "c": 3}, ())
     assert index_sizes("a...b,...", np.ones((2, 7, 3)), np.ones((5, 1))) == ({"a": 2, "b": 3}, (5, 7))

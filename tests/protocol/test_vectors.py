@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
+import numpy as np
 import orjson
 import pytest
 
@@ -224,6 +225,50 @@ def test_conversations(vector: Vector) -> None:
     links = {one: Link(address, other, now=0.0, base=base), two: Link(other, address, now=0.0, base=base)}
     for step in vector["steps"]:
         play(links[step["who"]], step)
+
+
+@each("conversations", "conversations")
+def test_what_is_said_in_conversations_is_messages(vector: Vector) -> None:
+    said = [step for step in vector["steps"] if step["does"] == "send"]
+    for step in said:
+        read = m.to_session if step["who"] == "worker" else m.to_worker
+        if any(other["does"] == "reset" for other in vector["steps"]):
+            with pytest.raises(BadMessage):
+                read(b"[" + data(step, "message") + b"]")
+        else:
+            assert read(b"[" + data(step, "message") + b"]")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "open, a chain and its value",
+        "a failed op, and what the owner keeps",
+        "an array as a stream, and a small op beside it",
+    ],
+)
+def test_a_worker_answers_as_in_the_conversations(name: str) -> None:
+    """But for the texts of errors, which every worker words for itself."""
+    (vector,) = [vector for vector in FILES["conversations"]["conversations"] if vector["name"] == name]
+    driver, peer = Driver({"visits": np.arange(3.0)}), vector["peers"]["session"]
+    said, answered = [], []
+    for step in vector["steps"]:
+        if (step["who"], step["does"]) == ("worker", "send"):
+            said.append({key: part for key, part in json.loads(step["message"]).items() if key != "message"})
+        for event in step.get("events", ()) if (step["who"], step["does"]) == ("worker", "receive") else ():
+            if "batch" in event:
+                computes = driver.engine.receive(peer, m.to_worker(event["batch"].encode()))
+            else:
+                chunk = memoryview(base64.b64decode(event["base64"]))
+                computes = iter(driver.engine.chunk(peer, event["stream"], event["at"], chunk))
+            answered += driver.run(computes)
+    assert len(answered) == len(said) > 1
+    for answer, expected in zip(answered, said, strict=True):
+        if isinstance(answer, m.Message):
+            written = json.loads(m.encode(answer))
+            assert {key: part for key, part in written.items() if key != "message"} == expected
+        else:
+            assert (expected["t"], expected["value"]) == ("value", values.to_json(answer))
 
 
 # Nothing is left out
