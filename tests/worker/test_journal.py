@@ -116,6 +116,17 @@ def test_a_write_that_fails_is_gone_before_the_next(state: State, disk: Disk, fa
     journal.close()
 
 
+def test_a_disk_that_takes_a_little_at_a_time_gets_all(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = opened(state)
+    assert journal.path is not None
+    pwrite = os.pwrite
+    with monkeypatch.context() as slow:
+        slow.setattr(journal_module.os, "pwrite", lambda handle, data, at: pwrite(handle, data[:3], at))
+        journal.append(b"a line\nand another\n", sync=True)
+    assert journal.path.read_bytes() == b"a line\nand another\n"
+    journal.close()
+
+
 def test_a_file_that_takes_nothing_is_an_error(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = opened(state)
     monkeypatch.setattr(journal_module.os, "pwrite", lambda *_: 0)
