@@ -42,7 +42,8 @@ SETUP = "python3 -m venv .venv && "
 
 TITLES = [
     "The road of an expression", "Try it", "Quick start in one script", "Quick start in two terminals",
-    "In a notebook", "A stand-alone hub", "Pointers", "Configuration", "How to extend", "Limits", "Tests", "Licence",
+    "In a notebook", "A stand-alone hub", "Pointers", "Configuration", "Made-up data to develop against",
+    "How to extend", "Limits", "Tests", "Licence",
 ]  # fmt: skip
 
 RUN_CELLS = """
