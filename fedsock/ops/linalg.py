@@ -144,9 +144,12 @@ def _tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
 
 
 def _multi_dot_cost(arrays: Any) -> float:
-    parts = parts_of(arrays)
-    longest = sorted(size for array in parts for size in shape_of(array))[-3:]
-    return CALL_SECONDS * len(parts) ** 2 + len(parts) * math.prod(longest) * SECONDS_PER_PRODUCT
+    # numpy finds the best order, which is at least as good as from left to right or from right to left.
+    shapes = [shape_of(part) for part in parts_of(arrays)]
+    rows, columns = math.prod(shapes[0][:-1]) if shapes else 1, math.prod(shapes[-1][1:]) if shapes else 1
+    rightwards = rows * sum(map(math.prod, shapes[1:]))
+    leftwards = columns * sum(map(math.prod, shapes[:-1]))
+    return CALL_SECONDS * len(shapes) ** 2 + min(rightwards, leftwards) * SECONDS_PER_PRODUCT
 
 
 # --- rows ---------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
-"""Products of arrays by numpy's own names: dot, inner, outer, kron, tensordot, einsum, cross, trace."""
+"""Products of arrays by numpy's own names: dot, inner, outer, kron, tensordot, einsum, cross, trace, polyval."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -10,10 +11,10 @@ import numpy as np
 
 from fedsock.ops import limits
 from fedsock.ops import linalg_bounds as sizes
-from fedsock.ops.bounds import WIDE, broadcast, shape_of
+from fedsock.ops.bounds import WIDE, broadcast, computed, shape_of
 from fedsock.ops.linalg_bounds import CALL_SECONDS, SECONDS_PER_PRODUCT
 from fedsock.ops.quiet import quiet_if_complex
-from fedsock.ops.registry import Bound, Row
+from fedsock.ops.registry import SECONDS_PER_BYTE, Bound, Row
 from fedsock.ops.rows import numpy_row
 
 
@@ -48,11 +49,26 @@ def _einsum_bound(subscripts: str, *operands: Any, **_: Any) -> Bound:
     return Bound(rest + shape if "..." in output else shape, WIDE)
 
 
-def _einsum_seconds(subscripts: str, *operands: Any, **_: Any) -> float:
-    """One product for each combination of all labels."""
+def _einsum_seconds(subscripts: str, *operands: Any, optimize: bool = False, **_: Any) -> float:
+    """One product for each combination of all labels; in a better order, of the labels of two operands at a time."""
     lengths, rest = index_sizes(subscripts, *operands)
-    products = math.prod(lengths.values()) * math.prod(rest)
-    return CALL_SECONDS + len(operands) * products * SECONDS_PER_PRODUCT
+    products = len(operands) * math.prod(lengths.values())
+    if optimize and 1 < len(operands) <= limits.MOST_DIMENSIONS:  # numpy takes no more operands than dimensions
+        products = min(products, _pairwise(subscripts, lengths, len(operands)))
+    return CALL_SECONDS * max(len(operands), 1) + products * math.prod(rest) * SECONDS_PER_PRODUCT
+
+
+def _pairwise(subscripts: str, lengths: dict[str, int], count: int) -> int:
+    """Return the products of multiplying operands one after the other, each label summed as soon as it can be."""
+    inputs, arrow, output = subscripts.replace(" ", "").replace("...", "").partition("->")
+    terms = inputs.split(",")[:count]
+    kept = set(output) if arrow else {label for label, times in Counter(inputs).items() if times == 1}
+    held, products = set(terms[0]), 0
+    for place, term in enumerate(terms[1:], 2):
+        both = held | set(term)
+        products += 2 * math.prod(lengths.get(label, 1) for label in both)
+        held = both & kept.union(*terms[place:])
+    return products
 
 
 def _inner_seconds(a: Any, b: Any) -> float:
@@ -107,6 +123,15 @@ def einsum(subscripts: str, *operands: Any, optimize: bool = False, dtype: Any =
     return np.einsum(subscripts, *operands, optimize=optimize, dtype=dtype)
 
 
+def _polynomial(p: Any, x: Any) -> Bound:
+    return Bound(broadcast(shape_of(x), shape_of(p)[1:]), computed(p, x))
+
+
+def _polynomial_seconds(p: Any, x: Any) -> float:
+    # Two passes a coefficient.
+    return CALL_SECONDS + sum(shape_of(p)[:1]) * (CALL_SECONDS + 2 * SECONDS_PER_BYTE * _polynomial(p, x).nbytes)
+
+
 _row = partial(numpy_row, np, "products", value_dependent=False)
 
 
@@ -130,6 +155,7 @@ ROWS: tuple[Row, ...] = (
         _einsum_seconds,
         function=einsum,
     ),
+    _row("polyval", "p:array x:array", _polynomial, _polynomial_seconds),
     _row(
         "cross",
         "a:array b:array axisa:int=-1 axisb:int=-1 axisc:int=-1 axis:axis=None",

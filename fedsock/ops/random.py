@@ -16,6 +16,7 @@ import numpy as np
 from fedsock.ops import limits
 from fedsock.ops.bounds import broadcast, broadcast_of, itemsize_of, nbytes_of, shape_of, size_of
 from fedsock.ops.finite import is_finite
+from fedsock.ops.linalg_bounds import SECONDS_PER_PRODUCT
 from fedsock.ops.registry import Bound, Row, Template
 from fedsock.ops.schema import signature
 
@@ -200,6 +201,11 @@ def _spawned(generator: Any, n_children: int) -> Bound:
     return Bound((max(n_children, 0) + 1, _GENERATOR_BYTES), 1)
 
 
+def _decomposed(generator: Any, mean: Any, *_: Any, **__: Any) -> float:
+    """Return the seconds it takes to decompose the covariance."""
+    return 40 * size_of(mean) ** 3 * SECONDS_PER_PRODUCT
+
+
 # --- rows ---------------------------------------------------------------------------------------------------
 
 _SIZE = "size:shape|none=None"
@@ -243,16 +249,21 @@ def _row(
     bound: Callable[..., Bound],
     *,
     function: Callable[..., Any] | None = None,
+    more_seconds: Callable[..., float] = lambda *_, **__: 0.0,
     value_dependent: bool = True,
 ) -> Row:
     meant = getattr(Generator, name)
+
+    def cost(*args: Any, **kwargs: Any) -> float:
+        return _CALL_SECONDS + bound(*args, **kwargs).nbytes * _SECONDS_PER_BYTE + more_seconds(*args, **kwargs)
+
     return Row(
         name=f"random.Generator.{name}",
         function=drawing(function or meant),
         family="random",
         parameters=signature(f"generator:generator / {text}"),
         bound=bound,
-        cost=lambda *args, **kwargs: _CALL_SECONDS + bound(*args, **kwargs).nbytes * _SECONDS_PER_BYTE,
+        cost=cost,
         results=2,
         value_dependent=value_dependent,
         numpy=(meant,),
@@ -303,6 +314,7 @@ ROWS: tuple[Row, ...] = (
         f"mean:array cov:array {_SIZE} check_valid:text=warn tol:real=1e-08 * method:text=svd",
         _vectors("mean"),
         function=_multivariate_normal,
+        more_seconds=_decomposed,
     ),
     _row(
         "choice",

@@ -50,11 +50,22 @@ _IN_PLACE = "it writes into its argument, and a stored value never changes: writ
 _CALLBACK = "it calls a function of yours, which a worker doesn't run; write it with operators and numpy's functions"
 _FILE = "a worker reads and writes no files; fetch the value with await p first"
 _MEMORY = "stored values have memory of their own"
+_PRINTED = "what it writes is for people to read: fetch the value with await p first"
+_CALENDAR = "calendars are not at the worker: fetch the dates with await p first"
+_COEFFICIENTS = "coefficients are few: fetch them with await p; np.polyval takes pointers"
 
 REFUSED_FUNCTIONS = MappingProxyType(
     dict.fromkeys((np.copyto, np.put, np.putmask, np.place, np.put_along_axis, np.fill_diagonal), _IN_PLACE)
     | dict.fromkeys((np.apply_along_axis, np.apply_over_axes, np.piecewise, np.fromfunction), _CALLBACK)
     | dict.fromkeys((np.save, np.savez, np.savez_compressed, np.savetxt, np.load, np.loadtxt), _FILE)
     | dict.fromkeys((np.shares_memory, np.may_share_memory), _MEMORY)
+    | dict.fromkeys((np.array2string, np.array_repr, np.array_str, np.datetime_as_string), _PRINTED)
+    | dict.fromkeys((np.busday_count, np.busday_offset, np.is_busday), _CALENDAR)
+    | dict.fromkeys((np.poly, np.polyadd, np.polyder, np.polydiv, np.polyint, np.polymul, np.polysub), _COEFFICIENTS)
+    | {
+        np.roots: "they are the eigenvalues of the companion matrix: write np.linalg.eigvals(matrix)",
+        np.polyfit: "write np.linalg.lstsq(np.vander(p, degree + 1), q)[0]",
+        np.einsum_path: "write np.einsum(..., optimize=True), which finds it at the worker",
+    }
 )
 """numpy functions that are no op -> why, and what to write instead."""

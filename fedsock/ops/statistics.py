@@ -247,6 +247,12 @@ def _binned(a: Any, *_: Any, **__: Any) -> float:
     return 5e-5 + size_of(a) * 5e-8
 
 
+def _histogram_seconds(a: Any, bins: Any = 10, *_: Any, **__: Any) -> float:
+    # "stone" makes a histogram of each number of bins up to the root of n.
+    times = max(100, math.isqrt(size_of(a))) if isinstance(bins, str) and bins == "stone" else 1
+    return times * _binned(a)
+
+
 def _slid(a: Any, v: Any, mode: Any = "full") -> float:
     return 1e-5 + size_of(a) * size_of(v) * 1e-9
 
@@ -295,7 +301,7 @@ ROWS: tuple[Row, ...] = (
         "histogram",
         f"a:array {_BINS} density:none|bool=None weights:none|array=None",
         _histogram,
-        _binned,
+        _histogram_seconds,
         function=quiet(histogram),
         results=2,
     ),
@@ -303,7 +309,7 @@ ROWS: tuple[Row, ...] = (
         "histogram_bin_edges",
         f"a:array {_BINS} weights:none|array=None",
         _histogram,
-        _binned,
+        _histogram_seconds,
         function=quiet(histogram_bin_edges),
     ),
     _row("histogram2d", f"x:array y:array {_GRID_BINS}", _histogram2d, _binned, function=histogram2d, results=3),

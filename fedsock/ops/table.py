@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from fedsock.ops import (
+    bits,
     creation,
     elementwise,
     fft,
     indexing,
     linalg,
+    positions,
     products,
     random,
     reductions,
@@ -31,5 +33,7 @@ TABLE = assemble(
     linalg.ROWS,
     fft.ROWS,
     random.ROWS,
+    bits.ROWS,
+    positions.ROWS,
 )
 """Every op by its name; read-only."""

@@ -8,13 +8,14 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fedsock.errors import FedsockError
 from fedsock.peer.peer import Peer
 from fedsock.transport.base import Transport
 from fedsock.transport.process import calm_collector, new_event_loop
 from fedsock.transport.websocket import dial
+from fedsock.worker import auditcommand
 from fedsock.worker.config import WorkerConfig, from_options, read_token
 from fedsock.worker.datasets import Dataset, load_datasets
 from fedsock.worker.engine import Engine
@@ -27,6 +28,9 @@ DIAL_SECONDS = 10.0
 
 CLOSE_SECONDS = 3.0
 """For what is queued, when the worker is told to end; it is gone within five whoever is connected."""
+
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"audit": auditcommand.main}
+"""What an owner can do beside running a worker: the first word -> what the rest of the words are given to."""
 
 EXAMPLE = """\
 example: bob keeps measurements.npy to himself and lets others compute on it
@@ -47,6 +51,8 @@ and a scientist, elsewhere or in a second terminal, writes
   asyncio.run(main())
 
 --public NAME=FILE publishes a file: its values, and what is computed from them, may leave.
+
+for the owner: python -m fedsock.worker audit --help
 """
 
 
@@ -126,7 +132,10 @@ async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str |
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 when told to end, 1 refused by the hub, 2 wrong options or files."""
-    options = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if words and words[0] in COMMANDS:
+        return COMMANDS[words[0]](words[1:])
+    options = parser().parse_args(words)
     if not options.name and not options.config:
         parser().error("give --name NAME, or --config FILE that has one")
     logging.basicConfig(

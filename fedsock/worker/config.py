@@ -38,13 +38,13 @@ class Limits:
     Attributes:
         quota_bytes: bytes that one session's objects may take; default 4 GiB.
         quota_objects: objects that one session may have; default 1,000,000.
-        op_seconds: how long an op may be expected to take; a longer one is refused; default: an hour.
+        op_seconds: how long an op may be expected to take; a longer one is refused; default: a day.
         threads: large ops that run at the same time; default: one a core.
     """
 
     quota_bytes: int = 4 * 2**30
     quota_objects: int = 1_000_000
-    op_seconds: int = 3_600
+    op_seconds: int = 86_400
     threads: int = field(default_factory=_cores)
 
 

@@ -32,8 +32,8 @@ QUOTA_BYTES = 4 << 30
 QUOTA_OBJECTS = 1_000_000
 """How many objects one session may hold, by default."""
 
-OP_SECONDS = 3_600
-"""How long an op may be expected to take, by default."""
+OP_SECONDS = 86_400
+"""How long an op may be expected to take, by default: a day, for what is expected leaves ample room."""
 
 
 STOP_EVERY = 200

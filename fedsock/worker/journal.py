@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from fedsock.errors import ConfigError
 from fedsock.worker.state import FILE_MODE, State, sync_folder
 
+TORN_SHOWN = 10_000
+"""Bytes of a torn line that the line written in its place quotes: evidence, should anybody ask."""
+
 _PIECE = 2**20
 
 
@@ -42,6 +45,7 @@ class Journal:
         self._end = 0
         self._synced = 0
         self._sure = True
+        self._over = False
         if self.path is None:
             return
         try:
@@ -88,9 +92,9 @@ class Journal:
         self.append(b"\n", sync=True)
 
     def drop_torn(self) -> None:
-        """Cut off what is torn, before the next line is appended."""
+        """Have the next line written over what is torn, so that there is always the one or the other to read."""
         self.torn = b""
-        self._sure = False
+        self._over = True
 
     def append(self, data: bytes, *, sync: bool) -> None:
         """Write lines, in one write.
@@ -109,6 +113,9 @@ class Journal:
             self._restore()
         self._sure = False
         self._write(data, self._end)
+        if self._over:
+            os.ftruncate(self._handle, self._end + len(data))
+            self._over = False
         if sync:
             os.fsync(self._handle)
             self._synced = self._end + len(data)
@@ -126,7 +133,8 @@ class Journal:
         assert self.path is not None  # noqa: S101
         now = os.stat(self.path)
         same = (now.st_dev, now.st_ino) == (self._is.st_dev, self._is.st_ino)
-        if not same or (now.st_size != self._end if self._sure else now.st_size < self._end):
+        exact = self._sure and not self._over
+        if not same or (now.st_size != self._end if exact else now.st_size < self._end):
             raise OSError(errno.ESTALE, "was moved or changed by another hand; restart the worker", str(self.path))
 
     def _restore(self) -> None:

@@ -17,13 +17,10 @@ import msgspec
 
 from fedsock.errors import BudgetSpent, ConfigError, LedgerUnwritable, QueriesSpent
 from fedsock.policy.budget import Account, Budget, Mode, epsilon_fault, shown
-from fedsock.worker.journal import Journal
+from fedsock.worker.journal import TORN_SHOWN, Journal
 from fedsock.worker.state import State
 
 LEDGER = "ledger.jsonl"
-
-TORN_SHOWN = 10_000
-"""Bytes of a torn line that the line after it quotes: evidence, should anybody ask."""
 
 _log = logging.getLogger("fedsock.worker")
 

@@ -159,6 +159,16 @@ class State:
             )
 
 
+def default_folder(name: str, config: str | os.PathLike[str] | None) -> Path:
+    """Return where a worker's state is unless its owner says otherwise.
+
+    Args:
+        name: the worker's.
+        config: its TOML file, beside which it is; None: the current folder.
+    """
+    return (Path() if config is None else Path(config).parent) / f"{name}.state"
+
+
 def sync_folder(folder: Path) -> None:
     """Return when the names of files in a folder are on the disk.
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedsock.ops import TABLE
 from fedsock.ops import linalg_bounds as sizes
 from fedsock.ops.products import cross
 from fedsock.ops.registry import Bound
@@ -164,6 +165,17 @@ def test_matrices_of_what_has_fewer_axes() -> None:
     assert sizes.matrices(np.ones((2, 3, 4, 5))) == (6, 4, 5)
     assert sizes.matrices(np.ones(5)) == (1, 1, 5)
     assert sizes.matrices(2.0) == (1, 1, 1)
+
+
+def test_a_chain_of_products_costs_no_more_than_its_better_end() -> None:
+    cost = TABLE["linalg.multi_dot"].cost
+    assert cost is not None
+    long, wide = np.empty((10**5, 2)), np.empty((2, 10**5))
+    assert cost([long, wide, long]) < 1  # the last two first
+    assert cost([wide, long, wide]) < 1
+    assert cost([long, wide]) > 10
+    assert cost([np.ones(3), np.ones((3, 3)), np.ones(3)]) < 1e-3
+    assert cost([]) == 0
 
 
 def test_costs_grow_with_the_products() -> None:

@@ -25,6 +25,19 @@ def test_of_two_arrays(name: str, data: Any) -> None:
     agree(TABLE[name], data.draw(arrays(EVERY)), data.draw(arrays(EVERY)))
 
 
+@few
+@given(data=st.data())
+def test_polyval(data: Any) -> None:
+    p = data.draw(arrays(EVERY, dims=2) | st.lists(st.integers(-3, 3), max_size=4).map(np.array))
+    agree(TABLE["polyval"], p, data.draw(arrays(EVERY) | st.sampled_from([2, 0.5, 1j, True, np.float32(3)])))
+
+
+def test_a_long_polynomial_is_known_to_take_long() -> None:
+    cost = TABLE["polyval"].cost
+    assert cost is not None and cost(np.ones(10**6), np.ones(10**6)) > 1e3
+    assert cost(np.ones(3), np.ones(10)) < 1e-4
+
+
 @pytest.mark.parametrize("name", ["trace", "diagonal"])
 @few
 @given(data=st.data())
@@ -125,6 +138,19 @@ def test_einsum_counts_its_result_before_computing_it() -> None:
     assert bound.nbytes == 1000**5 * 16
     cost = TABLE["einsum"].cost
     assert cost is not None and cost("a,b,c,d,e->", *vectors) > 1e5
+
+
+def test_einsum_in_a_better_order_is_not_taken_for_slow() -> None:
+    cost = TABLE["einsum"].cost
+    assert cost is not None
+    matrices = [np.ones((1000, 1000))] * 3
+    assert cost("ij,jk,kl->il", *matrices) > 1e3
+    assert 1 < cost("ij,jk,kl->il", *matrices, optimize=True) < 10
+    assert 1 < cost("ij,jk,kl", *matrices, optimize=True) < 10
+    # Not every order is better, and nonsense costs what it costs.
+    assert cost("i,j,k->ijk", *[np.ones(1000)] * 3, optimize=True) > 1
+    for text in ("ij", "," * 10**6, "...,i", ""):
+        assert cost(text, *matrices, optimize=True) < 1e4
 
 
 def test_index_sizes_never_raise() -> None:

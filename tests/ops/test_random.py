@@ -247,3 +247,11 @@ def test_count_of_colours_by_laying_them_out_is_refused() -> None:
     rng = np.random.default_rng(1)
     with pytest.raises(OpTypeError, match="marginals"):
         check(TABLE["multivariate_hypergeometric"], [rng, np.array([10**12]), 1, None, "count"], {})
+
+
+def test_a_covariance_takes_long_to_decompose() -> None:
+    cost = TABLE["multivariate_normal"].cost
+    assert cost is not None
+    rng, mean = np.random.default_rng(1), np.zeros(1000)
+    assert 1 < cost(rng, mean, np.empty((1000, 1000))) < 100
+    assert cost(rng, mean[:2], np.eye(2)) < 1e-3

@@ -86,6 +86,15 @@ def test_estimators(estimator: str, span: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["histogram", "histogram_bin_edges"])
+def test_an_estimator_that_tries_many_is_known_to_take_long(name: str) -> None:
+    cost = TABLE[name].cost
+    assert cost is not None
+    a = np.zeros(10**6)
+    assert cost(a, "stone") > 900 * cost(a, "fd") == 900 * cost(a) == 900 * cost(a, bins=7)
+    assert cost(a[:4], bins="stone") == 100 * cost(a[:4])
+
+
+@pytest.mark.parametrize("name", ["histogram", "histogram_bin_edges"])
 @pytest.mark.parametrize(
     ("a", "estimator", "span"),
     [

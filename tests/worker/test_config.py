@@ -79,7 +79,7 @@ def test_defaults(folder: Path) -> None:
     assert config.token_file is None
     assert config.state is None
     assert (config.limits.quota_bytes, config.limits.quota_objects) == (4 * 2**30, 1_000_000)
-    assert config.limits.op_seconds == 3_600
+    assert config.limits.op_seconds == 86_400
     assert config.limits.threads >= 1
     assert dict(config.datasets) == {}
 

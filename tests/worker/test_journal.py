@@ -124,6 +124,25 @@ def test_a_file_that_takes_nothing_is_an_error(state: State, monkeypatch: pytest
     journal.close()
 
 
+def test_what_is_torn_gives_way_to_the_line_in_its_place_and_not_before(state: State, disk: Disk) -> None:
+    path = state.path("j")
+    assert path is not None
+    for torn in (b"tw", b"a long torn line"):
+        path.write_bytes(b"one\n" + torn)
+        journal = Journal(state, "j")
+        assert list(journal.lines()) == [b"one"]
+        journal.drop_torn()
+        disk.failing = "ftruncate"
+        with pytest.raises(OSError, match="Input/output"):
+            journal.append(b"instead\n", sync=True)
+        # Should the process die here, what is whole is whole, and what isn't is torn.
+        assert path.read_bytes() == b"one\ninstead\n" + torn[len(b"instead\n") :]
+        disk.failing = ""
+        journal.append(b"instead\n", sync=True)
+        assert path.read_bytes() == b"one\ninstead\n"
+        journal.close()
+
+
 @pytest.mark.parametrize("deed", ["moved", "replaced", "cut", "grown"])
 def test_a_file_that_another_hand_changed_is_written_no_more(state: State, deed: str) -> None:
     journal = opened(state)

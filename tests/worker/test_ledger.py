@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 
@@ -34,28 +35,25 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def reopen(folder: Path) -> Iterator[Open]:
+def held() -> Iterator[ExitStack]:
+    """Hold the state that is open; closing it gives the lock back."""
+    with ExitStack() as held:
+        yield held
+
+
+@pytest.fixture
+def reopen(folder: Path, held: ExitStack) -> Open:
     """Open the ledger, as the next process would: the one before is given up."""
-    states: list[State] = []
-    ledgers: list[Ledger] = []
 
-    def close() -> None:
-        for ledger in ledgers:
-            ledger.close()
-        for state in states:
-            state.close()
-        ledgers.clear()
-        states.clear()
+    def reopen(budgets: dict[str, Budget] = ONE) -> Ledger:
+        held.close()
+        state = State(folder)
+        held.callback(state.close)
+        ledger = Ledger(state, budgets)
+        held.callback(ledger.close)
+        return ledger
 
-    def reopen(budgets: dict[str, Budget] | None = ONE) -> Ledger:
-        """Open it with these budgets; None: give up the one before only."""
-        close()
-        states.append(State(None if budgets is None else folder))
-        ledgers.append(Ledger(states[0], budgets or {}))
-        return ledgers[0]
-
-    yield reopen
-    close()
+    return reopen
 
 
 def lines(folder: Path) -> list[dict[str, object]]:
@@ -281,13 +279,15 @@ def test_a_torn_line_on_a_full_disk_is_an_error_of_the_start(
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    for tail in (b'{"t":"cha', text.splitlines()[0].replace(b'"n":1', b'"n":4')):
+    for tail in (text.splitlines()[0].replace(b'"n":1', b'"n":4'), b'{"t":"cha'):
         (folder / "ledger.jsonl").write_bytes(text + tail)
         with monkeypatch.context() as broken:
             broken.setattr(journal_module.os, "pwrite", full)
             with pytest.raises(ConfigError, match=r"its last line is torn and can't be mended: .*No space left"):
                 reopen()
-    assert reopen().left("g", "ann") <= Decimal("0.25")
+        assert (folder / "ledger.jsonl").read_bytes() == text + tail
+    assert reopen().left("g", "ann") == Decimal("0.25")
+    assert lines(folder)[-1]["torn"] == '{"t":"cha'
 
 
 # What happens when the disk fails, or the process dies.
@@ -397,7 +397,9 @@ spend("ben")
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_killed_at_any_point_it_has_spent_what_it_released(reopen: Open, folder: Path, seed: int) -> None:
+def test_killed_at_any_point_it_has_spent_what_it_released(
+    reopen: Open, held: ExitStack, folder: Path, seed: int
+) -> None:
     """Kill -9 a process that reports each charge after it returned, again and again on the same ledger."""
     draw = random.Random(seed)
     million = {"g": Budget(epsilon=Decimal(1_000_000))}
@@ -426,4 +428,4 @@ def test_killed_at_any_point_it_has_spent_what_it_released(reopen: Open, folder:
             assert reported[user, "count"] <= queries <= reported[user, "count"] + 3
         spent = 1_000_000 - ledger.left("g", "eve")
         assert spent == sum(line["t"] == "charge" for line in found) * Decimal("0.001")
-        reopen(None)
+        held.close()

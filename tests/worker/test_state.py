@@ -13,7 +13,7 @@ import pytest
 
 from fedsock.errors import ConfigError
 from fedsock.worker import state as state_module
-from fedsock.worker.state import State
+from fedsock.worker.state import State, default_folder
 
 HOLDER = """
 import sys
@@ -159,3 +159,8 @@ def test_a_lock_that_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
     with pytest.raises(ConfigError, match="lock: can't be opened"):
         State(tmp_path).lock()
+
+
+def test_the_default_folder_is_beside_the_configuration() -> None:
+    assert default_folder("bob", "/srv/workers/bob.toml") == Path("/srv/workers/bob.state")
+    assert default_folder("bob", None) == Path("bob.state")

@@ -1,0 +1,238 @@
+"""A real hub and a real worker, a session that goes on computing, and a peer that speaks raw frames."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import secrets
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+import fedsock
+from fedsock.protocol.frames import build, split
+from fedsock.session.handle import WorkerHandle
+from fedsock.transport.websocket import SUBPROTOCOL
+from tests.contract.house import process
+
+WAIT_SECONDS = 20.0
+QUOTA_BYTES = 1_000_000
+QUOTA_OBJECTS = 500
+ROUNDS_AFTER = 3
+"""Right answers that the bystander must still get once the bad input is over."""
+
+
+@dataclass
+class House:
+    """A stand-alone hub and bob, both processes of their own.
+
+    Attributes:
+        url: the hub's.
+        hub: its process.
+        bob: the worker's.
+    """
+
+    url: str
+    hub: subprocess.Popen[str]
+    bob: subprocess.Popen[str]
+
+    @property
+    def port(self) -> int:
+        """The hub's."""
+        return int(self.url.rsplit(":", 1)[1])
+
+    def lives(self) -> bool:
+        """Whether neither process has ended."""
+        return self.hub.poll() is None and self.bob.poll() is None
+
+
+def first_line(child: subprocess.Popen[str]) -> str:
+    """Return the first line that a process prints."""
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[House]:
+    """Start hub and bob, who has a published data set, a private one and small quotas."""
+    np.save(folder / "x.npy", np.arange(6.0))
+    config = folder / "bob.toml"
+    config.write_text(
+        f'name = "bob"\n[limits]\nquota_bytes = {QUOTA_BYTES}\nquota_objects = {QUOTA_OBJECTS}\n'
+        '[datasets.x]\nfile = "x.npy"\nprivate = false\n[datasets.secret]\nfile = "x.npy"\n',
+        encoding="utf-8",
+    )
+    with process("fedsock.hub", "--port", "0") as hub:
+        url = first_line(hub).split()[-1]
+        with process("fedsock.worker", "--config", str(config), "--hub", url) as bob:
+            assert "joined" in first_line(bob)
+            yield House(url, hub, bob)
+
+
+class Bystander:
+    """Another session, which computes all the time and whose objects stay."""
+
+    def __init__(self, bob: WorkerHandle) -> None:
+        self._bob = bob
+        self._rounds = 0
+        self._stirred = asyncio.Event()
+
+    async def compute(self) -> None:
+        """Get right answers for ever."""
+        x = self._bob.datasets["x"]
+        while True:
+            rounds = self._rounds
+            assert await (x * rounds + 1).sum() == 15.0 * rounds + 6
+            self._rounds += 1
+            self._stirred.set()
+
+    async def more(self, rounds: int) -> None:
+        """Wait until there were some more of them."""
+        due = self._rounds + rounds
+        while self._rounds < due:
+            self._stirred.clear()
+            await self._stirred.wait()
+
+
+@asynccontextmanager
+async def bystander(house: House) -> AsyncIterator[None]:
+    """Assert, when the block ends, that somebody else's work went on, and that nothing of the block is left at bob."""
+    async with fedsock.connect(house.url) as hub:
+        bob = await hub.worker("bob")
+        kept = await bob.send(np.arange(100.0), tags=["#kept"]).wait()
+        before = await bob.stats()
+        other = Bystander(bob)
+        async with asyncio.TaskGroup() as group:
+            computing = group.create_task(other.compute())
+            try:
+                yield
+                async with asyncio.timeout(WAIT_SECONDS):
+                    await other.more(ROUNDS_AFTER)
+            finally:
+                computing.cancel()
+        del computing  # its traceback holds the pointers of its last round
+        assert house.lives()
+        assert np.array_equal(await kept, np.arange(100.0))
+        gc.collect()
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                after = await bob.stats()
+                if (after.objects, after.bytes, after.sessions) == (before.objects, before.bytes, before.sessions):
+                    break
+        assert list(hub.failures) == []
+
+
+class Raw:
+    """A peer that writes whatever it likes.
+
+    Attributes:
+        address: its own, once it has said hello.
+        peers: the workers that the hub's welcome named.
+    """
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self.address = ""
+        self.peers: list[str] = []
+
+    @property
+    def bob(self) -> str:
+        """Bob's address."""
+        return next(peer for peer in self.peers if peer.startswith("bob@"))
+
+    async def hello(self, name: str, role: str) -> None:
+        """Say a proper hello and take the welcome."""
+        epoch = secrets.token_hex(8)
+        self.address = f"{name}@{epoch}"
+        secret = secrets.token_hex(16)
+        hello = {"t": "hello", "name": name, "epoch": epoch, "role": role, "secret": secret, "version": "fedsock/1"}
+        await self.write(orjson.dumps(hello) + b"\n")
+        head, _ = await self.read()
+        assert head["t"] == "welcome"
+        self.peers = head.get("workers", [])
+
+    async def write(self, frame: bytes, *, binary: bool = False) -> None:
+        """Write one frame, be it one or not."""
+        await self._socket.send(frame, text=not binary)
+
+    async def batch(self, to: str, body: bytes, seq: int = 1, ack: int = 0) -> None:
+        """Write a frame of a link with this body."""
+        await self.write(build(to, self.address, ack, seq=seq, body=body))
+
+    async def chunk(self, to: str, data: bytes, *, seq: int, stream: int, at: int) -> None:
+        """Write a chunk of a stream."""
+        await self.write(build(to, self.address, 0, seq=seq, stream=stream, at=at, body=data), binary=True)
+
+    async def read(self) -> tuple[dict[str, Any], bytes]:
+        """Return head and body of the next frame."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            head, body = split(await self._socket.recv(decode=False))
+        return head, bytes(body)
+
+    async def reset(self) -> str:
+        """Return the code of the reset that comes; other frames before it don't count."""
+        while True:
+            head, _ = await self.read()
+            if "reset" in head:
+                return str(head["reset"])
+
+    async def message(self, *kinds: str) -> dict[str, Any]:
+        """Return the next message of one of these kinds on any link."""
+        while True:
+            head, body = await self.read()
+            assert "reset" not in head, head
+            for message in orjson.loads(body) if "seq" in head and "stream" not in head else ():
+                if message["t"] in kinds:
+                    return dict(message)
+
+    async def request(self) -> tuple[str, dict[str, Any]]:
+        """Return who asks and what: the next request of a session but its opening."""
+        while True:
+            head, body = await self.read()
+            for message in orjson.loads(body) if "seq" in head and "stream" not in head else ():
+                if message["t"] != "open":
+                    return head["from"], dict(message)
+
+    async def opened(self) -> str:
+        """Return the address of the session that opens a link."""
+        while True:
+            head, body = await self.read()
+            if "seq" in head and b'"open"' in body:
+                return str(head["from"])
+
+    async def leave(self) -> None:
+        """Say bye, if there is still somebody to say it to."""
+        with suppress(ConnectionClosed):
+            await self.write(b'{"t":"bye"}\n')
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._socket.wait_closed()
+
+    async def refused(self) -> tuple[dict[str, Any], int]:
+        """Return the hub's refusal, empty when it said nothing, and the code that it closed this socket with."""
+        told: dict[str, Any] = {}
+        try:
+            while True:
+                head, _ = await self.read()
+                told = head if head.get("t") == "refused" else told
+        except ConnectionClosed as closed:
+            return told, closed.rcvd.code if closed.rcvd is not None else 1006
+
+
+@asynccontextmanager
+async def raw(url: str, name: str = "", role: str = "session") -> AsyncIterator[Raw]:
+    """A raw peer that has joined, and leaves when the block ends."""
+    async with connect(url, subprotocols=[SUBPROTOCOL], proxy=None, max_size=2**24) as socket:
+        made = Raw(socket)
+        await made.hello(name or f"s-{secrets.token_hex(4)}", role)
+        try:
+            yield made
+        finally:
+            await made.leave()
