@@ -27,6 +27,7 @@ from fedsock.worker.replies import Replies
 from fedsock.worker.runner import Runner
 from fedsock.worker.state import State
 from fedsock.worker.store import GIVEN_UP, LEAF_BYTES, PENDING, READY, Entry, SessionStore
+from fedsock.worker.users import Users
 
 QUOTA_BYTES = 4 << 30
 """What one session may hold at a worker, by default."""
@@ -72,6 +73,7 @@ class Engine:
         self._quotas = (quota_bytes, quota_objects)
         self._datasets = {key: _owned(dataset) for key, dataset in datasets.items()}
         self._sessions: dict[str, SessionStore] = {}
+        self._users = Users()
         self._catalog = Catalog(self._datasets)
         self._cancelled: list[int] = []
         self._replies = Replies()
@@ -92,6 +94,24 @@ class Engine:
             m.Fail: self._fail,
             m.Open: self._open,
         }
+
+    def introduce(self, peer: str, user: str) -> bool:
+        """Take in whose session a peer is, before anything else of it.
+
+        Args:
+            peer: its address.
+            user: the user's name, from the hub.
+
+        Returns:
+            False when what the session holds here is another user's: it must be forgotten first.
+        """
+        store = self._sessions.get(peer)
+        if store is None:
+            self._users.note(peer, user)
+            return True
+        if not store.user:
+            store.user = user
+        return store.user == user
 
     def receive(self, peer: str, batch: Sequence[m.ToWorker]) -> Iterator[Compute | None]:
         """Take a batch of messages from a peer; yields what is to be computed, and None wherever one may stop.
@@ -173,6 +193,8 @@ class Engine:
         store = self._sessions.pop(peer, None)
         if store is not None:
             store.over = True
+            # It may begin anew by the socket that it has, and the hub introduces it once a socket.
+            self._users.note(peer, store.user)
         self._arrivals.lost(peer, store)
         return self._runner.take()
 
@@ -182,7 +204,7 @@ class Engine:
         return len(self._sessions)
 
     def _new_session(self, peer: str) -> SessionStore:
-        store = self._sessions[peer] = SessionStore(peer, *self._quotas)
+        store = self._sessions[peer] = SessionStore(peer, *self._quotas, self._users.take(peer))
         return store
 
     # ---- ops, values and requests

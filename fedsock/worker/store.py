@@ -162,15 +162,16 @@ class SessionStore:
         address: the session's address.
         quota_bytes: how many bytes it may hold.
         quota_objects: how many objects.
+        user: whose session it is.
 
     Attributes:
+        user: whose session it is, as the hub says; "" while it didn't say: who has no grant.
         entries: id -> entry.
         expected: id -> the worker's address that may deliver it, and its entry, listed or still needed.
         last_id: the highest id used; ids rise, so that none is used twice.
         nbytes: bytes charged.
         objects: entries that count, listed or still needed.
         over: the session is gone.
-        user: who it is, as the hub says; "" while the hub didn't say.
         receivers: addresses of workers that values were delivered to.
     """
 
@@ -189,8 +190,9 @@ class SessionStore:
         "user",
     )
 
-    def __init__(self, address: str, quota_bytes: int, quota_objects: int) -> None:
+    def __init__(self, address: str, quota_bytes: int, quota_objects: int, user: str = "") -> None:
         self.address = address
+        self.user = user
         self.quota_bytes = quota_bytes
         self.quota_objects = quota_objects
         self.entries: dict[int, Entry] = {}
@@ -199,7 +201,6 @@ class SessionStore:
         self.nbytes = 0
         self.objects = 0
         self.over = False
-        self.user = "anonymous"
         self._rising: list[int] = []
         self.receivers: set[str] = set()
 

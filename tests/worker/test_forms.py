@@ -23,6 +23,7 @@ class Owner(Driver):
     def __init__(self, data: dict[str, Any], policy: Any) -> None:
         super().__init__()
         self.engine = Engine("bob", datasets_from_mapping(data, True, policy))
+        self.engine.introduce(PEER, "anonymous")
 
     def facts(self, id: int) -> Any:
         return self.engine._sessions[PEER].entries[id].facts
