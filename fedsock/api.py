@@ -247,7 +247,8 @@ class Connection(ABC):
             name: its name.
             data: its owner's data: name -> array.
             private: whether they stay there.
-            policy: None or "deny", the default policy.
+            policy: what may leave: a mode ("deny", the default, "public", "aggregate"), or a dict of what a
+                worker's TOML has under ``[policy]``, with ``datasets`` for single ones.
 
         Raises:
             ConfigError: name, data or policy are wrong.
@@ -257,11 +258,9 @@ class Connection(ABC):
         """
         session = self._open_session
         session.check_loop()
-        if policy not in (None, "deny"):
-            raise ConfigError(f"policy={policy!r}: only 'deny', the default, is allowed")
         if wrong := worker_name_fault(name):
             raise ConfigError(f"name={name!r}: {wrong}")
-        service = WorkerService(Engine(name, datasets_from_mapping(data or {}, private)))
+        service = WorkerService(Engine(name, datasets_from_mapping(data or {}, private, policy)))
         peer = Peer(name, "worker", self._dial, service, token=self._token())
         service.attach(peer)
         self._virtual[peer] = service

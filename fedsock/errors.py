@@ -4,7 +4,8 @@ FedsockError
 ├── ProtocolError             what a peer sent breaks "fedsock/1"
 │   ├── BadFrame              a frame's head is not one; that socket is closed
 │   ├── BadMessage            a body, message or value is not one; that link is reset
-│   └── IdReused              a result id was used twice on a link
+│   ├── IdReused              a result id was used twice on a link
+│   └── UserChanged           a session's address is another user's now; that link is reset
 ├── UnsupportedValue          a value that can't travel (TypeError)
 │   └── ValueTooLarge         more JSON, or deeper, than one value may be (also ValueError)
 ├── ConfigError               a configuration, option or file is wrong (ValueError)
@@ -80,6 +81,12 @@ class IdReused(ProtocolError):
     """A result id was used twice on a link."""
 
     code = "id_reused"
+
+
+class UserChanged(ProtocolError):
+    """The hub says that a session is another user's than before; the link with it is reset."""
+
+    code = "user_changed"
 
 
 class UnsupportedValue(FedsockError, TypeError):

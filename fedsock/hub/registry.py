@@ -11,22 +11,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fedsock.errors import ConfigError
+from fedsock.protocol.hubmessages import ANONYMOUS
 
 SESSION_PREFIX = "s-"
 """Names of sessions begin so and names of workers don't, so that neither can be taken for the other."""
 
 ANY_NAME = "*"
-"""Stands in a token file for every name of the line's role."""
+"""Stands in a token file for every name of the line's role; sessions that come so are anonymous's."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _FORM = "a line is `name role token`: a name or *, worker or session, and 16 to 512 printable characters"
+_PREFIX_RULE = f"names of workers don't begin with {SESSION_PREFIX!r}, which is for names of sessions"
 
 
 class Grant(NamedTuple):
     """One line of a token file; the token itself isn't kept.
 
     Attributes:
-        name: who may use it, or ``*``.
+        name: of the worker, of the one session or of the user of any number of sessions who may use it; or ``*``.
         role: as what.
         digest: SHA-256 of the token.
     """
@@ -34,6 +36,17 @@ class Grant(NamedTuple):
     name: str
     role: str
     digest: bytes
+
+    @property
+    def user(self) -> str:
+        """Who whoever shows the token is."""
+        return ANONYMOUS if self.name == ANY_NAME else self.name
+
+    def covers(self, name: str, role: str) -> bool:
+        """Return whether a peer may be called so."""
+        # Sessions draw their names at random: whose they are, the token says.
+        by_user = role == "session" and not self.name.startswith(SESSION_PREFIX)
+        return role == self.role and (by_user or self.name in (ANY_NAME, name))
 
 
 class Registry:
@@ -52,12 +65,15 @@ class Registry:
     def read(cls, path: str | PathLike[str]) -> Registry:
         """Read a token file: ``name role token`` a line; blank lines and lines that begin with # don't count.
 
+        The name in a session's line is its user's, who may have several lines; with ``s-`` it is one session's name
+        and a user of its own. Sessions of a line with ``*`` are all ``anonymous``'s.
+
         Args:
             path: of the file.
 
         Raises:
-            ConfigError: it can't be read, holds no token, or has a malformed line; names file and line, and
-                repeats nothing of the line.
+            ConfigError: it can't be read, holds no token, has a malformed line, or one token for two users; names
+                file and line, and repeats nothing of the line.
         """
         try:
             lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -65,21 +81,29 @@ class Registry:
             raise ConfigError(f"token file {path}: {error.strerror}") from error
         except UnicodeDecodeError:
             raise ConfigError(f"token file {path}: is not UTF-8 text") from None
-        grants = tuple(
-            _grant(line, f"token file {path}, line {number}")
-            for number, line in enumerate(lines, start=1)
-            if line.strip() and not line.lstrip().startswith("#")
-        )
+        grants: list[Grant] = []
+        users: dict[bytes, tuple[str, int]] = {}
+        for number, line in enumerate(lines, start=1):
+            if not line.strip() or line.lstrip().startswith("#"):
+                continue
+            where = f"token file {path}, line {number}"
+            grant = _grant(line, where)
+            if grant.role == "session":
+                user, first = users.setdefault(grant.digest, (grant.user, number))
+                if user != grant.user:
+                    # Whoever has it could choose who to be.
+                    raise ConfigError(f"{where}: the token of line {first}, for another user; give each a token")
+            grants.append(grant)
         if not grants:
             raise ConfigError(f"token file {path}: holds no token, so nobody could join; {_FORM}")
-        return cls(grants)
+        return cls(tuple(grants))
 
     def __repr__(self) -> str:
         """Show how many tokens there are, and none of them."""
         return f"<{type(self).__name__} of {len(self._grants)} tokens>"
 
-    def admits(self, name: str, role: str, token: str | None) -> bool:
-        """Return whether a token lets a peer in; takes as long whatever the token is.
+    def user(self, name: str, role: str, token: str | None) -> str | None:
+        """Return whose the token is that lets a peer in, or None if it doesn't; takes as long whatever the token is.
 
         Args:
             name: the peer's.
@@ -87,11 +111,12 @@ class Registry:
             token: what it presented, or None.
         """
         digest = _digest(token or "")
-        admitted = False
+        user = None
         for grant in self._grants:
-            fits = grant.role == role and grant.name in (ANY_NAME, name)
-            admitted |= hmac.compare_digest(grant.digest, digest) and fits
-        return admitted
+            # Compared first, and always.
+            if hmac.compare_digest(grant.digest, digest) and grant.covers(name, role):
+                user = user or grant.user
+        return user
 
 
 def _digest(token: str) -> bytes:
@@ -107,8 +132,8 @@ def _grant(line: str, where: str) -> Grant:
         raise ConfigError(f"{where}: the name must be * or 1 to 63 of a-z 0-9 _ . -; {_FORM}")
     if role not in ("worker", "session"):
         raise ConfigError(f"{where}: the role must be worker or session; {_FORM}")
-    if name != ANY_NAME and name.startswith(SESSION_PREFIX) != (role == "session"):
-        raise ConfigError(f"{where}: names of sessions begin with {SESSION_PREFIX!r}, names of workers don't")
+    if role == "worker" and name.startswith(SESSION_PREFIX):
+        raise ConfigError(f"{where}: {_PREFIX_RULE}")
     if not 16 <= len(token) <= 512 or not token.isprintable():
         raise ConfigError(f"{where}: the token is too short, too long or not printable; {_FORM}")
     return Grant(name, role, _digest(token))

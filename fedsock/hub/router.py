@@ -6,12 +6,11 @@ lies in the members' outboxes afterwards, and a ``Shell`` is told whose outbox t
 
 from __future__ import annotations
 
-import hmac
-from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from fedsock.errors import BadFrame, NameTaken, Superseded
+from fedsock.hub.member import Member
 from fedsock.protocol.frames import Frame, is_binary, link_head, split
 from fedsock.protocol.hubmessages import (
     Bye,
@@ -26,7 +25,6 @@ from fedsock.protocol.hubmessages import (
     Probe,
     Reason,
     Refused,
-    Role,
     Unreachable,
     Watch,
     encode,
@@ -48,75 +46,6 @@ OWN_BYTES = 1024 * 1024
 
 class ForeignSender(BadFrame):
     """A frame's ``from`` is not the address of the peer that sent it."""
-
-
-class Outbox:
-    """What waits to be written to one peer, in order.
-
-    Attributes:
-        frames: each with whether it travels as a binary message.
-        size: their bytes.
-    """
-
-    __slots__ = ("frames", "size")
-
-    def __init__(self) -> None:
-        self.frames: deque[tuple[Frame, bool]] = deque()
-        self.size = 0
-
-    def put(self, frame: Frame, binary: bool = False) -> None:
-        """Queue a frame."""
-        self.frames.append((frame, binary))
-        self.size += len(frame)
-
-    def take(self) -> tuple[Frame, bool]:
-        """Return the first frame and whether it is binary."""
-        entry = self.frames.popleft()
-        self.size -= len(entry[0])
-        return entry
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self.frames.clear()
-        self.size = 0
-
-
-class Member:
-    """One peer at the hub.
-
-    Attributes:
-        address: ``name@epoch``.
-        name: its name.
-        role: worker or session.
-        outbox: what waits to be written to it.
-        present: the router knows it; what others send is queued, what it sends is routed.
-        farewell: close code and reason to close its socket with, once the outbox is empty.
-        probed: it was asked whether it lives; whatever it sends is the answer.
-        watching: addresses whose presence it asked for.
-    """
-
-    __slots__ = (
-        "_secret", "address", "farewell", "name", "outbox", "present", "probed", "role", "watching",
-    )  # fmt: skip
-
-    def __init__(self, hello: Hello) -> None:
-        self.address = f"{hello.name}@{hello.epoch}"
-        self.name = hello.name
-        self.role: Role = hello.role
-        self._secret = hello.secret.encode()
-        self.outbox = Outbox()
-        self.present = False
-        self.farewell: tuple[int, str] | None = None
-        self.probed = False
-        self.watching: frozenset[str] = frozenset()
-
-    def __repr__(self) -> str:
-        """Show who it is, and no secret."""
-        return f"<{type(self).__name__} {self.role} {self.address}>"
-
-    def knows(self, secret: str) -> bool:
-        """Return, in constant time, whether a secret is this member's own."""
-        return hmac.compare_digest(self._secret, secret.encode())
 
 
 M = TypeVar("M", bound=Member)
@@ -183,7 +112,11 @@ class Router(Generic[M]):
         member.present = True
         for frame in welcome(member.address, workers):
             self._put(member, frame)
-        self._announce(member, Joined(member.address, member.role))
+        if member.role == "worker":
+            self._announce(member, Joined(member.address, member.role))
+        else:
+            for watcher in tuple(self._watchers.get(member.address, ())):
+                self._present(member, watcher)
         self._by_address[member.address] = member
         self._by_name[member.name] = member
         if member.role == "session":
@@ -214,6 +147,7 @@ class Router(Generic[M]):
         del self._by_name[member.name]
         self._sessions.discard(member)
         self._unwatch(member)
+        member.part()
         self._let_go(member)
         for holders in self._holders.values():
             holders.discard(member)
@@ -241,6 +175,7 @@ class Router(Generic[M]):
         frame = encode(Closing())
         for member in self:
             member.present = False
+            member.part()
             member.outbox.put(frame)
             member.farewell = (GOING_AWAY, "the hub closes")
             self._shell.wake(member)
@@ -296,6 +231,9 @@ class Router(Generic[M]):
             self._holders.setdefault(target, set()).add(sender)
             self._tell(sender, Hold(to))
         else:
+            if target not in sender.met:
+                # As the frame fits, so does this: there is room of its own for what the hub says.
+                self._introduce(sender, target)
             self._put(target, frame, binary)
 
     def taken(self, member: M) -> None:
@@ -343,7 +281,10 @@ class Router(Generic[M]):
         # Not in one loop: telling may drop the member, and then nothing of it may stay behind.
         for address in member.watching:
             found = self._by_address.get(address)
-            self._tell(member, Left(address, "gone") if found is None else Joined(address, found.role))
+            if found is None:
+                self._tell(member, Left(address, "gone"))
+            else:
+                self._present(found, member)
 
     def _unwatch(self, member: M) -> None:
         for address in member.watching:
@@ -363,6 +304,25 @@ class Router(Generic[M]):
             frame = encode(news)
             for member in told:
                 self._put_own(member, frame)
+
+    def _introduce(self, one: M, other: M) -> None:
+        """Let two meet, whose frames have not passed here yet: of a session and a worker, the worker hears whose."""
+        if one.role == other.role:
+            one.meet(other)
+        elif one.role == "session":
+            self._present(one, other)
+        else:
+            self._present(other, one)
+
+    def _present(self, about: M, to: M) -> None:
+        """Tell one that another is here. Whose session it is, is for workers only."""
+        if not to.present:
+            return
+        user = None
+        if about.role == "session" and to.role == "worker":
+            user = about.user
+            about.meet(to)
+        self._tell(to, Joined(about.address, about.role, user))
 
     def _tell(self, member: M, message: HubMessage) -> None:
         self._put_own(member, encode(message))

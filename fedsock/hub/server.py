@@ -11,10 +11,11 @@ from functools import partial
 from os import PathLike
 
 from fedsock.errors import BadFrame, ConfigError, NameTaken, NotAuthorized
+from fedsock.hub.member import Member
 from fedsock.hub.registry import SESSION_PREFIX, Registry, is_loopback
-from fedsock.hub.router import Member, Router, close_code
+from fedsock.hub.router import Router, close_code
 from fedsock.protocol.frames import Frame
-from fedsock.protocol.hubmessages import VERSION, Hello, Reason, Refused, encode, from_peer, version_of
+from fedsock.protocol.hubmessages import ANONYMOUS, VERSION, Hello, Reason, Refused, encode, from_peer, version_of
 from fedsock.transport.base import BAD_DATA, CLOSE_TIMEOUT, POLICY, Transport, TransportClosed
 from fedsock.transport.websocket import Listener, listen
 
@@ -43,8 +44,8 @@ class _Connected(Member):
 
     __slots__ = ("deadline", "life", "transport", "waiter")
 
-    def __init__(self, hello: Hello, transport: Transport) -> None:
-        super().__init__(hello)
+    def __init__(self, hello: Hello, user: str, transport: Transport) -> None:
+        super().__init__(hello, user)
         self.transport = transport
         self.waiter: asyncio.Future[None] | None = None
         self.life: asyncio.Future[bool] | None = None
@@ -241,18 +242,18 @@ class HubServer:
                 await transport.close(POLICY, f"no hello within {HELLO_SECONDS:g} s")
                 return None
             try:
-                hello = self._examine(frame, trusted)
+                hello, user = self._examine(frame, trusted)
                 await self._contend(hello)
             except _Refusal as refusal:
                 await self._refuse(transport, refusal)
                 return None
             # No await from the last look at who holds the name until here.
-            return self._join(hello, transport)
+            return self._join(hello, user, transport)
         finally:
             self._strangers.discard(transport)
 
-    def _examine(self, frame: Frame, trusted: bool) -> Hello:
-        """Return the hello in a first frame, if its sender may join by what it says."""
+    def _examine(self, frame: Frame, trusted: bool) -> tuple[Hello, str]:
+        """Return the hello in a first frame and its sender's user, if it may join by what it says."""
         version = version_of(frame)
         if version is not None and version != VERSION:
             text = f"this hub speaks {VERSION}; install the same fedsock at both ends"
@@ -266,8 +267,11 @@ class HubServer:
         if (hello.role == "session") != hello.name.startswith(SESSION_PREFIX):
             text = f"names of sessions begin with {SESSION_PREFIX!r}, names of workers don't"
             raise _Refusal(NotAuthorized.code, text, hello)
-        if self._registry is None or trusted or self._registry.admits(hello.name, hello.role, hello.token):
-            return hello
+        if self._registry is None or trusted:
+            return hello, ANONYMOUS
+        user = self._registry.user(hello.name, hello.role, hello.token)
+        if user is not None:
+            return hello, user
         text = f"no token of this hub lets {hello.name} in as a {hello.role}; ask who runs it for one"
         raise _Refusal(NotAuthorized.code, text, hello)
 
@@ -298,11 +302,11 @@ class HubServer:
             if member.life is life:
                 member.life = None
 
-    def _join(self, hello: Hello, transport: Transport) -> _Connected | None:
+    def _join(self, hello: Hello, user: str, transport: Transport) -> _Connected | None:
         if self._closing:
             transport.abort()
             return None
-        member = _Connected(hello, transport)
+        member = _Connected(hello, user, transport)
         self._router.join(member, hello.secret)
         _log.info("join %s %s", member.address, member.role)
         return member

@@ -5,7 +5,8 @@ modules of this package, each with a tuple ``ROWS``. Pointers turn numpy's funct
 ``call_function`` and its kin, the worker runs the functions, plans record the names, ``python -m
 fedsock.ops`` prints the table. Nothing is reached by getattr with a name that came from elsewhere.
 
-Imports ``fedsock.errors`` and numpy only: the table knows no pointer, store or policy.
+Imports ``fedsock.errors``, ``fedsock.policy.facts`` and numpy only: the table knows no pointer, store or rule, but
+``passing`` says of each op what it makes of the rows of private values.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fedsock.ops.methods import (
     call_ufunc,
     dtype_argument,
 )
+from fedsock.ops.passing import passed
 from fedsock.ops.refusals import LOCAL, REFUSED_FUNCTIONS, REFUSED_METHODS
 from fedsock.ops.registry import (
     Bound,
@@ -60,6 +62,7 @@ __all__ = [
     "flatten",
     "leaves",
     "numpy_names",
+    "passed",
     "seconds",
     "template_of",
 ]

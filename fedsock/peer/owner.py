@@ -25,8 +25,8 @@ class Owner(Protocol):
     def ended(self, remote: str, end: LinkEnd) -> None:
         """The link with an address is over."""
 
-    def joined(self, address: str, role: str) -> None:
-        """A peer is there."""
+    def joined(self, address: str, role: str, user: str | None) -> None:
+        """A peer is there; a worker hears who the user of a session is, before anything else of it."""
 
     def left(self, address: str, reason: str) -> None:
         """A peer is gone."""

@@ -356,7 +356,7 @@ class Peer:
 
     def _hub_says(self, message: object) -> None:
         if isinstance(message, hub.Joined):
-            self._back(message.peer, message.role)
+            self._back(message.peer, message.role, message.user)
         elif isinstance(message, hub.Left):
             self._away(message.peer, message.reason)
         elif isinstance(message, (hub.Unreachable, hub.Hold, hub.Go)):
@@ -369,13 +369,15 @@ class Peer:
         elif isinstance(message, hub.Refused):
             raise refusal(message)
 
-    def _back(self, remote: str, role: str) -> None:
+    def _back(self, remote: str, role: str, user: str | None = None) -> None:
         if role == "worker":
             self.present.add(remote)
-        if (link := self._links.get(remote)) is not None:
+        link = self._links.get(remote)
+        # Before what waits on the link goes out: the owner ends it when it is another user's now.
+        self._owner.joined(remote, role, user)
+        if link is not None and self._links.get(remote) is link:
             link.peer_present(self._loop.time())
             self._writer.wake([link])
-        self._owner.joined(remote, role)
 
     def _away(self, remote: str, reason: str) -> None:
         self.present.discard(remote)

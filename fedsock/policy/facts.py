@@ -1,9 +1,73 @@
-"""What is known of where a value came from."""
+"""What is known of where a value came from, and of how each row of the owner's data went into it.
+
+A value is *open*, or it derives from private data sets, its sources, and then has one of three forms: it is
+``Rowwise`` (index i along an axis depends on row i only), an ``Aggregate`` (a listed reduction made it directly
+from rowwise values), or neither, and then nothing more is known of it: *mixed*.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+
+FUNCTION = 3
+"""The degree of what is no polynomial of degree 2 or less: a comparison, a square root, a product of three."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The rows that several arrays of an owner have in common: subjects.
+
+    Attributes:
+        name: what it is called.
+        rows: how many there are; public.
+    """
+
+    name: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rowwise:
+    """Index i along one axis depends on row i of a group, on no other row, and the axis has all its rows.
+
+    Attributes:
+        group: the group.
+        axis: the axis, counted from the first.
+        degree: of the polynomial in private values that each element is, 1 or 2; else FUNCTION.
+        weighted: something that isn't private took part with a value of its own for each row.
+        raw: the data set that it is, unchanged; "" for what was computed.
+    """
+
+    group: Group
+    axis: int
+    degree: int = 1
+    weighted: bool = False
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A listed reduction over all rows of a group, made directly from rowwise values.
+
+    Attributes:
+        group: the group.
+        template: the reduction: "sum", "mean", "var", "std", "cov", "corrcoef", "product" (``x.T @ y``),
+            "count" (of a table's cells), or "edges" (the public edges of such a table).
+        degree: of the polynomial in private values that was summed, 1 or 2; else FUNCTION.
+        weighted: some of the rowwise values were.
+        tables: of a count: the data set and the public cells along each axis; a number of categories, or edges.
+    """
+
+    group: Group
+    template: str
+    degree: int
+    weighted: bool = False
+    tables: tuple[tuple[str, int | tuple[float, ...]], ...] = ()
+
+
+Form = Rowwise | Aggregate
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,30 +75,54 @@ class Facts:
     """Where a value came from.
 
     Attributes:
-        sources: names of the private data sets that it derives from.
+        sources: names of the private data sets that it derives from; none: it is open.
+        form: how their rows went into it; None: nothing is known of that.
     """
 
     sources: frozenset[str] = frozenset()
+    form: Form | None = None
 
     @property
     def private(self) -> bool:
         """Whether any private data set is among its sources."""
         return bool(self.sources)
 
+    @property
+    def kind(self) -> str:
+        """Return "open", "rowwise", "aggregate" or "mixed"."""
+        if not self.sources:
+            return "open"
+        return "mixed" if self.form is None else type(self.form).__name__.lower()
+
 
 OPEN = Facts()
 """Made from public data and from what the session itself uploaded."""
 
 
-def combine(inputs: Iterable[Facts]) -> Facts:
-    """Return the facts of what is made from values with these facts.
+@lru_cache(4096)
+def _kept(sources: frozenset[str], form: Form | None) -> Facts:
+    return Facts(sources, form)
+
+
+def known(sources: frozenset[str], form: Form | None = None) -> Facts:
+    """Return the facts with these sources and this form, the same object each time while it is remembered.
+
+    Args:
+        sources: names of private data sets; none gives OPEN.
+        form: how their rows went in.
+    """
+    return _kept(sources, form) if sources else OPEN
+
+
+def combine(inputs: Iterable[Facts], form: Form | None = None) -> Facts:
+    """Return the facts of what is made from values with these facts: all their sources.
 
     Args:
         inputs: the facts of each input; OPEN for none.
+        form: how the rows went in, where that is known.
     """
-    result = OPEN
+    sources: frozenset[str] = frozenset()
     for facts in inputs:
-        if facts is result or facts is OPEN:
-            continue
-        result = facts if result is OPEN else Facts(result.sources | facts.sources)
-    return result
+        if facts is not OPEN and facts.sources is not sources:
+            sources = sources | facts.sources if sources else facts.sources
+    return known(sources, form)

@@ -1,12 +1,45 @@
-"""Rules of a policy, a class each, and the decision that a policy makes of them: deny wins."""
+"""Rules of a policy, one a mode, and the decision that a policy makes of them: deny wins."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from fedsock.policy.facts import Facts
+from fedsock.policy.facts import FUNCTION, Aggregate, Facts, Rowwise
+from fedsock.policy.terms import MODES, Agreement, Mode, Terms
+
+DOMINANT = 0.9
+"""Two rows that make up so much of a sum dominate it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What an export is counted as.
+
+    Attributes:
+        group: the row group's name.
+        limit: how many results of it one user may have.
+    """
+
+    group: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """How counts leave.
+
+    Attributes:
+        min_rows: smaller ones leave as 0.
+        round_to: others as the nearest multiple of it.
+        cells: how many categories there are along each axis; None: as many as the table has.
+    """
+
+    min_rows: int
+    round_to: int
+    cells: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,66 +51,191 @@ class Decision:
         rule: the name of the rule that decided.
         reason: why, safe to read.
         next_step: what the scientist can do now.
+        query: what it counts as, allowed or not.
+        rounding: how a table of counts leaves.
     """
 
     allowed: bool
     rule: str
     reason: str = ""
     next_step: str = ""
+    query: Query | None = None
+    rounding: Rounding | None = None
+
+
+OPENED = Decision(allowed=True, rule="open")
 
 
 class Rule(ABC):
-    """One rule: has a name, and an opinion on some facts."""
+    """One rule: has a name, and decides on facts under the terms of a data set."""
 
     name: str
 
     @abstractmethod
-    def decide(self, facts: Facts) -> Decision | None:
-        """Return a decision, or None where the rule has no opinion.
+    def decide(self, facts: Facts, source: str, terms: Terms, share: float) -> Decision:
+        """Return a decision.
 
         Args:
             facts: of the value that is to be exported.
+            source: the private data set whose terms these are.
+            terms: what its owner says of it to this user.
+            share: how much of a sum its two largest rows make up; 1 where the result isn't finite.
         """
 
 
 class PrivateStays(Rule):
-    """The default: what derives from private data stays at its worker."""
+    """Nothing that derives from the data set leaves."""
 
     name = "private-stays"
 
-    def decide(self, facts: Facts) -> Decision | None:
-        """Deny what has a private source."""
-        if not facts.private:
-            return None
-        named = ", ".join(sorted(facts.sources))
+    def decide(self, facts: Facts, source: str, terms: Terms, share: float) -> Decision:
+        """Deny."""
         return Decision(
             allowed=False,
             rule=self.name,
-            reason=f"it derives from the owner's private data ({named})",
+            reason=f"it derives from the owner's private data ({', '.join(sorted(facts.sources))})",
             next_step="keep computing there, or ask the owner to publish it (private = false in the worker's TOML)",
         )
 
 
+class MayLeave(Rule):
+    """Everything that derives from the data set may leave."""
+
+    name = "public"
+
+    def decide(self, facts: Facts, source: str, terms: Terms, share: float) -> Decision:
+        """Allow."""
+        return Decision(allowed=True, rule=self.name)
+
+
+class AggregatesLeave(Rule):
+    """Listed reductions over all rows of a group may leave."""
+
+    name = "aggregate"
+
+    def decide(self, facts: Facts, source: str, terms: Terms, share: float) -> Decision:
+        """Allow what is a listed reduction; say of anything else what it lacks."""
+        form = facts.form
+        if not isinstance(form, Aggregate):
+            return self._denied(*_how_to_aggregate(form))
+        if form.template == "edges":
+            return Decision(allowed=True, rule=self.name)
+        if form.group.rows < terms.min_rows:
+            return self._denied(
+                f"{form.group.name} has {form.group.rows} rows, and its owner wants {terms.min_rows} at least",
+                "ask the owner",
+            )
+        query = None if terms.max_queries is None else Query(form.group.name, terms.max_queries)
+        if form.template == "count":
+            return self._table(form, source, terms, query)
+        if terms.row_functions == "listed" and (form.weighted or form.degree == FUNCTION):
+            return self._denied(*_why_unlisted(form))
+        if share >= DOMINANT:
+            # It was looked at, so it counts.
+            return self._denied("a few rows make up most of it, or a row isn't finite", "ask the owner", query)
+        return Decision(allowed=True, rule=self.name, query=query)
+
+    def _table(self, form: Aggregate, source: str, terms: Terms, query: Query | None) -> Decision:
+        """Allow a table whose cells along this data set's axes are those that its owner lists."""
+        listed = terms.group_by
+        for name, cells in form.tables:
+            if name != source or cells == listed or (isinstance(listed, int) and isinstance(cells, int)):
+                continue
+            if listed is None:
+                return self._denied(f"its owner lists no cells for tables of {name}", "ask the owner")
+            if isinstance(listed, int):
+                return self._denied(f"tables of {name} have {listed} categories", f"use bincount(minlength={listed})")
+            return self._denied(f"tables of {name} have edges of their own", f"use the edges {list(listed)}")
+        categories = listed if isinstance(listed, int) else None
+        along = tuple(categories if name == source else None for name, _ in form.tables)
+        return Decision(True, self.name, query=query, rounding=Rounding(terms.min_rows, terms.round_to, along))
+
+    def _denied(self, reason: str, next_step: str, query: Query | None = None) -> Decision:
+        return Decision(allowed=False, rule=self.name, reason=reason, next_step=next_step, query=query)
+
+
+def _how_to_aggregate(form: Rowwise | None) -> tuple[str, str]:
+    if form is not None:
+        return (
+            f"it has a value for each row of {form.group.name}",
+            "reduce it over all rows: sum, mean, var, std, cov, corrcoef or x.T @ y",
+        )
+    return (
+        "it was not made by one of the listed reductions directly from values that keep each row apart",
+        "build it from sum, mean, var, std, cov, corrcoef or x.T @ y over all rows, and go on with those at home",
+    )
+
+
+def _why_unlisted(form: Aggregate) -> tuple[str, str]:
+    if form.weighted:
+        return "something that isn't private weighed each row", "use scalars, or ask the owner"
+    return (
+        "its rows were changed by more than +, - and * of floating-point numbers, or more than two private values "
+        "were multiplied",
+        "convert integers with .astype(float) first, and use no other function of a row; or ask the owner",
+    )
+
+
+RULES: Mapping[Mode, Rule] = MappingProxyType(
+    dict(zip(MODES, (PrivateStays(), MayLeave(), AggregatesLeave()), strict=True))
+)
+"""The rule of each mode."""
+
+
 class Policy:
-    """Rules in order; a denial by any of them stands, and what nobody denies may leave.
+    """What an owner decided; a denial for any source of a value stands.
 
     Args:
-        rules: the owner's rules.
+        agreements: data set -> its terms; those of one that isn't here are DENY.
     """
 
-    __slots__ = ("_rules",)
+    __slots__ = ("_agreements",)
 
-    def __init__(self, rules: Sequence[Rule] = (PrivateStays(),)) -> None:
-        self._rules = tuple(rules)
+    def __init__(self, agreements: Mapping[str, Agreement] = MappingProxyType({})) -> None:
+        self._agreements = agreements
 
-    def export(self, facts: Facts) -> Decision:
+    def terms(self, source: str, user: str) -> Terms:
+        """Return what holds for a data set and a user."""
+        return self._agreements.get(source, Agreement()).terms(user)
+
+    def watches(self, facts: Facts) -> bool:
+        """Return whether an export of such a value may depend on how much its largest rows make up."""
+        return (
+            isinstance(facts.form, Aggregate)
+            and facts.form.template not in ("count", "edges")
+            and any(self._may_aggregate(source) for source in facts.sources)
+        )
+
+    def _may_aggregate(self, source: str) -> bool:
+        agreement = self._agreements.get(source, Agreement())
+        return any(terms.export == "aggregate" for terms in (agreement.everybody, *agreement.users.values()))
+
+    def export(self, facts: Facts, user: str = "", share: float = 0.0) -> Decision:
         """Return the decision on an export.
 
         Args:
             facts: of the value that is to leave.
+            user: to whom.
+            share: how much of a sum its two largest rows make up.
         """
-        for rule in self._rules:
-            decision = rule.decide(facts)
-            if decision is not None and not decision.allowed:
-                return decision
-        return Decision(allowed=True, rule="open")
+        if not facts.private:
+            return OPENED
+        decisions = []
+        for source in sorted(facts.sources):
+            terms = self.terms(source, user)
+            decisions.append(RULES[terms.export].decide(facts, source, terms, share))
+        denied = next((decision for decision in decisions if not decision.allowed), None)
+        return denied or _together(decisions)
+
+
+def _together(decisions: list[Decision]) -> Decision:
+    """Return one permission that keeps what each of several asks for."""
+    queries = [decision.query for decision in decisions if decision.query is not None]
+    roundings = [decision.rounding for decision in decisions if decision.rounding is not None]
+    query = min(queries, key=lambda query: query.limit, default=None)
+    rounding = None
+    if roundings:
+        axes = zip(*(one.cells for one in roundings), strict=True)
+        cells = tuple(next((size for size in along if size is not None), None) for along in axes)
+        rounding = Rounding(max(one.min_rows for one in roundings), max(one.round_to for one in roundings), cells)
+    return Decision(True, decisions[0].rule, query=query, rounding=rounding)

@@ -11,6 +11,10 @@ then on sessions hear of every worker that joins and leaves, and everybody of th
 hub answers a frame to nobody with ``unreachable``, one to a peer whose queue is full with ``hold`` and later
 ``go``, and asks with ``probe`` whether a silent peer lives when another process wants its name. ``bye`` is a
 peer's farewell for good, ``closing`` the hub's for now.
+
+A worker hears who the user of a session is, by a ``joined`` with ``user``, before the first frame that the hub
+forwards between the two, and anew when either has another socket. The hub takes the user from the token that the
+session showed, never from a name that it gives itself. Sessions are told of no users.
 """
 
 from __future__ import annotations
@@ -28,6 +32,9 @@ VERSION = "fedsock/1"
 
 WATCH_LIMIT = 10_000
 """Peers that one peer may watch; the longest list fits into a frame."""
+
+ANONYMOUS = "anonymous"
+"""The user of every peer that its hub can't tell from others: without tokens, or with one that stands for any name."""
 
 Role = Literal["worker", "session"]
 """What a peer is."""
@@ -116,10 +123,17 @@ class Refused(HubMessage, frozen=True, tag="refused"):
 
 
 class Joined(HubMessage, frozen=True, tag="joined"):
-    """Hub -> peer: a peer is here."""
+    """Hub -> peer: a peer is here.
+
+    Attributes:
+        peer: who.
+        role: worker or session.
+        user: whose session it is, as the hub's own tokens have it; told to workers, of sessions, only.
+    """
 
     peer: _Address
     role: Role
+    user: _Name | None = None
 
 
 class Left(HubMessage, frozen=True, tag="left"):

@@ -152,7 +152,7 @@ class Inbox:
             self._known.popitem(last=False)
 
     def _value(self, message: messages.Value) -> None:
-        fetch = self._station.requests.pop(message.id, None)
+        fetch = self._station.requests.get(message.id)
         wanted = isinstance(fetch, Fetch) and not fetch.future.done()
         opened: dict[int, Incoming] = {}
 
@@ -171,6 +171,8 @@ class Inbox:
             return opened[stream].array
 
         value = values.from_json(message.value, None, announced)
+        # Not before: if it is no value, the request is open still and fails with the link.
+        self._station.requests.pop(message.id, None)
         if not isinstance(fetch, Fetch) or not wanted:
             for stream in opened:
                 self._station.send(messages.encode(messages.Stop(stream)))

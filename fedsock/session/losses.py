@@ -34,6 +34,7 @@ def loss_of(name: str, end: LinkEnd) -> FedsockError:
     reasons = {
         "lost": "it was away for too long",
         "bye": "it left",
-        "reset": f"it reset the link ({end.code})",
+        # Either end may have done it: this one too, over what the worker said.
+        "reset": f"the link with it was reset ({end.code}); if it happens again, give both ends the same fedsock",
     }
     return WorkerLost(f"worker {name} is lost: {reasons.get(end.reason, end.reason)}")

@@ -64,7 +64,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         for address in sorted(peer.present):
-            self.joined(address, "worker")
+            self.joined(address, "worker", None)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -254,7 +254,7 @@ class Session:
 
     # --- what the peer calls --------------------------------------------------------------------------------
 
-    def joined(self, address: str, role: str) -> None:
+    def joined(self, address: str, role: str, user: str | None) -> None:
         """A worker's life is there: a new one is asked for its data sets."""
         if role != "worker" or self._peer is None or self._closed is not None:
             return
@@ -343,7 +343,7 @@ class Session:
             # It is there and only forgot the conversation: begin a new one. A life that never told its data
             # sets would refuse again.
             if end.reason == "reset" and remote in self._peer.present and handle and handle.station is station:
-                self.joined(remote, "worker")
+                self.joined(remote, "worker", None)
         self._changed()
 
     def hub_up(self) -> None:

@@ -17,11 +17,13 @@ from fedsock.transport.process import calm_collector, new_event_loop
 from fedsock.transport.websocket import dial
 from fedsock.worker import auditcommand
 from fedsock.worker.config import WorkerConfig, from_options, read_token
-from fedsock.worker.datasets import Dataset, load_datasets
+from fedsock.worker.datasets import Dataset, load_datasets, must_remember
 from fedsock.worker.engine import Engine
 from fedsock.worker.hubnews import HubNews
+from fedsock.worker.ledger import Ledger
 from fedsock.worker.readers import READERS
 from fedsock.worker.service import WorkerService
+from fedsock.worker.state import State, default_folder
 
 DIAL_SECONDS = 10.0
 """One try to reach the hub."""
@@ -77,13 +79,14 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str | None) -> int:
+async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str | None, ledger: Ledger) -> int:
     """Run a worker until it is told to end; returns the exit code.
 
     Args:
         config: its definition.
         datasets: the owner's data.
         token: for the hub, or None.
+        ledger: counts what the owner counts.
 
     Cancelling ends it as a signal would.
     """
@@ -94,6 +97,7 @@ async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str |
         quota_bytes=limits.quota_bytes,
         quota_objects=limits.quota_objects,
         op_seconds=limits.op_seconds,
+        ledger=ledger,
     )
     service = WorkerService(engine, threads=limits.threads)
 
@@ -153,6 +157,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         datasets = load_datasets(config, READERS)
         token = read_token(config)
+        folder = config.state or default_folder(config.name, options.config)
+        ledger = Ledger(State(folder if must_remember(datasets) else None), {})
         loop = new_event_loop()
     except FedsockError as error:
         print(f"fedsock.worker: {error}", file=sys.stderr)
@@ -160,10 +166,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     calm_collector()
     try:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            return runner.run(serve(config, datasets, token))
+            return runner.run(serve(config, datasets, token, ledger))
     except FedsockError as error:
         print(f"fedsock.worker: {error}", file=sys.stderr)
         return 1
+    finally:
+        ledger.close()
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fedsock.errors import ConfigError
-from fedsock.worker.complaints import suggestion
-from fedsock.worker.datasets import NAME, NAME_RULE
+from fedsock.policy.terms import Agreement
+from fedsock.worker.datasets import NAME, NAME_LENGTH, NAME_RULE
 from fedsock.worker.names import WORKER_NAME_RULE, worker_name_fault
+from fedsock.worker.policies import DatasetPolicy, read_dataset_policy, read_policy
 from fedsock.worker.settings import Settings, folder_fault, is_file, read_settings
 
 DEFAULT_HUB = "ws://127.0.0.1:8765"
@@ -59,6 +60,8 @@ class DatasetConfig:
         tags: words it can be searched by, each beginning with "#".
         description: the owner's words.
         private: neither it nor what derives from it leaves, unless the policy says so.
+        rows: the row group that its owner puts it into; None: one of its own.
+        policy: what may leave of it, and for whom.
         where: the place in the configuration, for complaints.
     """
 
@@ -68,6 +71,8 @@ class DatasetConfig:
     tags: tuple[str, ...] = ()
     description: str = ""
     private: bool = True
+    rows: str | None = None
+    policy: DatasetPolicy = field(default_factory=DatasetPolicy)
     where: str = ""
 
 
@@ -80,8 +85,9 @@ class WorkerConfig:
         hub: URL of its hub, ws:// or wss://.
         token_file: the file that holds its token; None: no token.
         state: the folder of what it must remember; None: ``NAME.state``, beside the TOML file or in the current
-            folder. Nothing has to be remembered yet.
+            folder; see ``state.default_folder``.
         limits: what it spends.
+        policy: what may leave of data sets of which nothing else is said.
         datasets: what it offers, by name; read-only.
     """
 
@@ -90,6 +96,7 @@ class WorkerConfig:
     token_file: Path | None = None
     state: Path | None = None
     limits: Limits = field(default_factory=Limits)
+    policy: Agreement = field(default_factory=Agreement)
     datasets: Mapping[str, DatasetConfig] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -113,9 +120,9 @@ def load(path: str | os.PathLike[str]) -> WorkerConfig:
         token_file=settings.file("token_file"),
         state=settings.folder("state"),
         limits=_limits(settings.table("limits")),
-        datasets=_datasets(settings.table("datasets")),
+        policy=(policy := read_policy(settings.table("policy"))),
+        datasets=_datasets(settings.table("datasets"), policy),
     )
-    _check_policy(settings.table("policy"))
     settings.finish()
     return config
 
@@ -188,7 +195,7 @@ def merge(
     given: dict[str, DatasetConfig] = {}
     for option, texts, private in (("--data", data, True), ("--public", public, False)):
         for text in texts:
-            wanted = _dataset_option(option, text, private)
+            wanted = replace(_dataset_option(option, text, private), policy=DatasetPolicy(config.policy))
             if wanted.name in given:
                 raise ConfigError(f"{option} {text}: a data set {wanted.name!r} was given already")
             given[wanted.name] = wanted
@@ -225,18 +232,12 @@ def _limits(settings: Settings) -> Limits:
     return limits
 
 
-def _check_policy(settings: Settings) -> None:
-    export = settings.text("export", "deny")
-    if export != "deny":
-        raise settings.complaint("export", f"unknown rule {export!r}{suggestion(export, ('deny',))}")
-    settings.finish()
+def _datasets(settings: Settings, policy: Agreement) -> Mapping[str, DatasetConfig]:
+    tables = settings.tables().items()
+    return MappingProxyType({name: _dataset(name, settings, table, policy) for name, table in tables})
 
 
-def _datasets(settings: Settings) -> Mapping[str, DatasetConfig]:
-    return MappingProxyType({name: _dataset(name, settings, table) for name, table in settings.tables().items()})
-
-
-def _dataset(name: str, parent: Settings, settings: Settings) -> DatasetConfig:
+def _dataset(name: str, parent: Settings, settings: Settings, policy: Agreement) -> DatasetConfig:
     if not NAME.fullmatch(name):
         raise parent.complaint(name, f"can't name a data set; a name is {NAME_RULE}")
     file = settings.file("file")
@@ -255,6 +256,8 @@ def _dataset(name: str, parent: Settings, settings: Settings) -> DatasetConfig:
         tags=tags,
         description=settings.text("description", ""),
         private=settings.flag("private", True),
+        rows=settings.text("rows", limit=NAME_LENGTH),
+        policy=read_dataset_policy(settings.table("policy"), policy),
         where=f"{settings.source}: {settings.path}",
     )
     settings.finish()

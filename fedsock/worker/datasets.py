@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from fedsock.errors import ConfigError, UnsupportedValue
-from fedsock.policy.facts import OPEN, Facts
+from fedsock.policy.facts import OPEN, Facts, Group, Rowwise, known
+from fedsock.policy.terms import Agreement
 from fedsock.protocol.arrays import dtype_name
 from fedsock.typing import Array
+from fedsock.worker.policies import policy_of_virtual
 
 if TYPE_CHECKING:
     from fedsock.worker.config import DatasetConfig, WorkerConfig
@@ -49,6 +51,8 @@ class Dataset:
         tags: words it can be searched by, each beginning with "#".
         description: the owner's words.
         source: the file it came from; "" for none.
+        group: the rows that it shares with others; None: it has none.
+        agreement: what may leave of it, and for whom.
     """
 
     name: str
@@ -57,11 +61,25 @@ class Dataset:
     tags: tuple[str, ...] = ()
     description: str = ""
     source: str = ""
+    group: Group | None = None
+    agreement: Agreement = field(default_factory=Agreement)
 
     @property
     def facts(self) -> Facts:
         """Where the array came from: itself when it is private, nothing worth telling otherwise."""
-        return Facts(frozenset((self.name,))) if self.private else OPEN
+        if not self.private:
+            return OPEN
+        form = None if self.group is None else Rowwise(self.group, 0, raw=self.name)
+        return known(frozenset((self.name,)), form)
+
+
+def must_remember(datasets: Mapping[str, Dataset]) -> bool:
+    """Return whether what an owner says of data sets asks for a memory that outlives the process."""
+    return any(
+        terms.max_queries is not None
+        for dataset in datasets.values()
+        for terms in (dataset.agreement.everybody, *dataset.agreement.users.values())
+    )
 
 
 def load_datasets(config: WorkerConfig, readers: Mapping[str, Reader]) -> dict[str, Dataset]:
@@ -76,25 +94,51 @@ def load_datasets(config: WorkerConfig, readers: Mapping[str, Reader]) -> dict[s
             the file, the key or column, and where the configuration names it.
     """
     datasets: dict[str, Dataset] = {}
+    joined: dict[str, int] = {}
     for wanted in config.datasets.values():
         try:
-            for dataset in _read(wanted, readers):
+            for dataset in _grouped(list(_read(wanted, readers)), wanted.name, wanted.rows, joined):
                 _add(datasets, dataset)
         except ConfigError as error:
             raise ConfigError(f"{wanted.where}: {error}") from error
     return datasets
 
 
-def datasets_from_mapping(data: Mapping[str, Any], private: bool = True) -> dict[str, Dataset]:
-    """Return the data sets of a virtual worker: copies of arrays, by name.
+def _grouped(datasets: list[Dataset], name: str, rows: str | None, joined: dict[str, int]) -> Iterator[Dataset]:
+    """Yield the data sets of one file with their row groups: those of one length are one group.
+
+    Args:
+        datasets: of one file.
+        name: the file's data set.
+        rows: the group that its owner put them into; None: one of their own.
+        joined: group -> rows, of those put into one by name; added to.
+    """
+    lengths = {len(dataset.array) for dataset in datasets if dataset.array.ndim}
+    names: dict[int, str] = {}
+    for dataset in datasets:
+        if not dataset.array.ndim:
+            yield dataset
+            continue
+        length = len(dataset.array)
+        group = rows or names.setdefault(length, name if len(lengths) == 1 else dataset.name)
+        if joined.setdefault(group, length) != length:
+            raise ConfigError(f"the row group {group!r} has {joined[group]} rows, but {dataset.name} has {length}")
+        yield replace(dataset, group=Group(group, length))
+
+
+def datasets_from_mapping(data: Mapping[str, Any], private: bool = True, policy: Any = None) -> dict[str, Dataset]:
+    """Return the data sets of a virtual worker: copies of arrays, by name. Those of one length are one row group.
 
     Args:
         data: name -> array or what numpy makes one from; a mapping in it gives ``name/key`` for each key.
         private: whether they are; all alike.
+        policy: what may leave, as ``policies.policy_of_virtual`` takes it.
 
     Raises:
-        ConfigError: a wrong name, or a value that is no array of a dtype that can be held; names it.
+        ConfigError: a wrong name, a value that is no array of a dtype that can be held, or a policy that can't
+            be; names it.
     """
+    base, single = policy_of_virtual(policy)
     if not isinstance(data, Mapping):
         raise ConfigError(f"data: expected a mapping of names to arrays, not {type(data).__name__}")
     datasets: dict[str, Dataset] = {}
@@ -103,8 +147,12 @@ def datasets_from_mapping(data: Mapping[str, Any], private: bool = True) -> dict
             raise ConfigError(f"data: {name!r} can't name a data set; a name is {NAME_RULE}")
         for full_name, leaf in _leaves(name, value):
             where = f"data[{full_name!r}]"
-            _add(datasets, Dataset(name=full_name, array=hold(_as_array(leaf, where), where), private=private))
-    return datasets
+            array = hold(_as_array(leaf, where), where)
+            agreement = single.get(full_name, base)
+            _add(datasets, Dataset(name=full_name, array=array, private=private, agreement=agreement))
+    if unknown := single.keys() - datasets.keys():
+        raise ConfigError(f"policy: datasets.{min(unknown)}: there is no such data set")
+    return {dataset.name: dataset for dataset in _grouped(list(datasets.values()), "data", None, {})}
 
 
 def hold(array: Array, where: str) -> Array:
@@ -161,6 +209,7 @@ def _read(wanted: DatasetConfig, readers: Mapping[str, Reader]) -> Iterator[Data
             tags=wanted.tags,
             description=wanted.description,
             source=str(wanted.file),
+            agreement=wanted.policy.of(key),
         )
 
 

@@ -21,10 +21,13 @@ from fedsock.worker.catalog import Catalog
 from fedsock.worker.datasets import Dataset
 from fedsock.worker.exports import Exports
 from fedsock.worker.jobs import Compute, Errand, Instruction, SendValue, Stopped
+from fedsock.worker.ledger import Ledger
 from fedsock.worker.names import SESSION_PREFIX
 from fedsock.worker.replies import Replies
 from fedsock.worker.runner import Runner
+from fedsock.worker.state import State
 from fedsock.worker.store import GIVEN_UP, LEAF_BYTES, PENDING, READY, Entry, SessionStore
+from fedsock.worker.users import Users
 
 QUOTA_BYTES = 4 << 30
 """What one session may hold at a worker, by default."""
@@ -46,10 +49,11 @@ class Engine:
     Args:
         name: the worker's name, for error texts.
         datasets: the owner's data, by name.
-        policy: decides what may leave.
+        policy: decides what may leave; None: what each data set's agreement says.
         quota_bytes: bytes a session may hold.
         quota_objects: objects a session may hold.
         op_seconds: how long an op may be expected to take.
+        ledger: counts queries; None: one that forgets with the process.
         table: the ops there are.
     """
 
@@ -62,16 +66,19 @@ class Engine:
         quota_bytes: int = QUOTA_BYTES,
         quota_objects: int = QUOTA_OBJECTS,
         op_seconds: float = OP_SECONDS,
+        ledger: Ledger | None = None,
         table: Mapping[str, Row] = TABLE,
     ) -> None:
         self.name = name
         self._quotas = (quota_bytes, quota_objects)
         self._datasets = {key: _owned(dataset) for key, dataset in datasets.items()}
         self._sessions: dict[str, SessionStore] = {}
+        self._users = Users()
         self._catalog = Catalog(self._datasets)
         self._cancelled: list[int] = []
         self._replies = Replies()
-        self._exports = Exports(name, policy or Policy(), self._replies)
+        policy = policy or Policy({key: dataset.agreement for key, dataset in datasets.items()})
+        self._exports = Exports(name, policy, self._replies, ledger or Ledger(State(), {}))
         self._runner = Runner(name, table, self._replies, self._exports, op_seconds)
         self._arrivals = Arrivals(name, self._replies, self._runner)
         self._started = time.time()
@@ -87,6 +94,24 @@ class Engine:
             m.Fail: self._fail,
             m.Open: self._open,
         }
+
+    def introduce(self, peer: str, user: str) -> bool:
+        """Take in whose session a peer is, before anything else of it.
+
+        Args:
+            peer: its address.
+            user: the user's name, from the hub.
+
+        Returns:
+            False when what the session holds here is another user's: it must be forgotten first.
+        """
+        store = self._sessions.get(peer)
+        if store is None:
+            self._users.note(peer, user)
+            return True
+        if not store.user:
+            store.user = user
+        return store.user == user
 
     def receive(self, peer: str, batch: Sequence[m.ToWorker]) -> Iterator[Compute | None]:
         """Take a batch of messages from a peer; yields what is to be computed, and None wherever one may stop.
@@ -168,6 +193,8 @@ class Engine:
         store = self._sessions.pop(peer, None)
         if store is not None:
             store.over = True
+            # It may begin anew by the socket that it has, and the hub introduces it once a socket.
+            self._users.note(peer, store.user)
         self._arrivals.lost(peer, store)
         return self._runner.take()
 
@@ -177,7 +204,7 @@ class Engine:
         return len(self._sessions)
 
     def _new_session(self, peer: str) -> SessionStore:
-        store = self._sessions[peer] = SessionStore(peer, *self._quotas)
+        store = self._sessions[peer] = SessionStore(peer, *self._quotas, self._users.take(peer))
         return store
 
     # ---- ops, values and requests

@@ -6,12 +6,23 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.errors import ExportDenied, FedsockError, OpTypeError, QuotaExceeded, TooLargeToFetch, UnknownObject
-from fedsock.policy.rules import Policy
+from fedsock.errors import (
+    ExportDenied,
+    FedsockError,
+    LedgerUnwritable,
+    OpTypeError,
+    QueriesSpent,
+    QuotaExceeded,
+    TooLargeToFetch,
+    UnknownObject,
+)
+from fedsock.policy.rules import Decision, Policy
 from fedsock.protocol import messages as m
 from fedsock.protocol.values import dumps, to_json
 from fedsock.worker.failures import failed_because
 from fedsock.worker.jobs import Errand, SendValue
+from fedsock.worker.ledger import Ledger
+from fedsock.worker.release import rounded
 from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, MOST_RECEIVERS, Entry, SessionStore, kind_of, size_of
 
@@ -26,11 +37,16 @@ class Exports:
         name: the worker's name.
         policy: what decides.
         replies: where answers go.
+        ledger: counts queries.
+
+    Attributes:
+        policy: what decides.
     """
 
-    def __init__(self, name: str, policy: Policy, replies: Replies) -> None:
+    def __init__(self, name: str, policy: Policy, replies: Replies, ledger: Ledger) -> None:
         self._name = name
-        self._policy = policy
+        self._ledger = ledger
+        self.policy = policy
         self._replies = replies
 
     def unknown(self, store: SessionStore, id: int, ref: int | str) -> None:
@@ -50,17 +66,18 @@ class Exports:
             errand: the request.
         """
         entry, store, request = errand.entry, errand.store, errand.request
-        refusal = self._refusal(entry, request)
+        decision = self.policy.export(entry.facts, store.user, entry.share)
+        refusal = self._uncounted(entry, store, request, decision) or self._refusal(entry, request, decision)
         if refusal is not None:
             self._replies.send(store.address, refusal)
             self._let_go(errand)
         elif isinstance(request, m.Get):
             entry.shared = True
-            self._replies.add(SendValue(store.address, entry.value, request, errand))
+            self._replies.add(SendValue(store.address, _as_it_leaves(entry, decision), request, errand))
         else:
             entry.shared = True
             parcel = m.Deliver(session=store.address, id=request.as_id, value=None)
-            self._replies.add(SendValue(request.to, entry.value, parcel, errand))
+            self._replies.add(SendValue(request.to, _as_it_leaves(entry, decision), parcel, errand))
             self._replies.done(store.address, entry, request.id)
 
     def written(self, value: SendValue) -> None:
@@ -75,8 +92,21 @@ class Exports:
         errand.entry.holds -= 1
         errand.store.settle(errand.entry)
 
-    def _refusal(self, entry: Entry, request: m.Get | m.Transfer) -> m.Error | None:
-        decision = self._policy.export(entry.facts)
+    def _uncounted(
+        self, entry: Entry, store: SessionStore, request: m.Get | m.Transfer, decision: Decision
+    ) -> m.Error | None:
+        """Count an export that the owner counts, once for each value; return why it can't be."""
+        query = decision.query
+        if query is None or entry.counted:
+            return None
+        try:
+            self._ledger.count(query.group, store.user, query.limit)
+        except (QueriesSpent, LedgerUnwritable) as error:
+            return _error(request, error.code, f"{self._name} keeps {_named(entry)}: {error}")
+        entry.counted = True
+        return None
+
+    def _refusal(self, entry: Entry, request: m.Get | m.Transfer, decision: Decision) -> m.Error | None:
         if not decision.allowed:
             text = (
                 f"{self._name} keeps {_named(entry)}: {decision.reason} (rule {decision.rule}). "
@@ -106,6 +136,10 @@ class Exports:
             except FedsockError as error:
                 return _error(request, error.code, f"{self._name}: {error}")
         return None
+
+
+def _as_it_leaves(entry: Entry, decision: Decision) -> Any:
+    return entry.value if decision.rounding is None else rounded(entry.value, decision.rounding)
 
 
 def _named(entry: Entry) -> str:

@@ -9,13 +9,14 @@ from types import MappingProxyType
 from typing import Any
 
 from fedsock.errors import FedsockError, OpCancelled, OpValueError, QuotaExceeded
-from fedsock.ops import Bound, Row, check, depends_on_values, flatten, seconds
+from fedsock.ops import Bound, Row, check, flatten, seconds
 from fedsock.ops.schema import INT_MAX, INT_MIN, PLAIN_TYPES
 from fedsock.policy.facts import OPEN, combine
 from fedsock.protocol.messages import Error, Failure, Op
-from fedsock.worker.arguments import held_value, private_places, read_arguments, resolve, stand_in
+from fedsock.worker.arguments import held_value, read_arguments, resolve
 from fedsock.worker.exports import Exports
 from fedsock.worker.failures import cut, failed_because, failure_of, not_run, too_long, why_unrunnable
+from fedsock.worker.forms import StandIns, held_arguments
 from fedsock.worker.jobs import Compute, Errand, Job
 from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, GIVEN_UP, PENDING, READY, Entry, SessionStore, size_of
@@ -32,7 +33,7 @@ class Runner:
         name: the worker's name.
         table: the ops there are.
         replies: where answers go.
-        exports: answers requests that waited for a value.
+        exports: answers requests that waited for a value; knows the owner's policy.
         op_seconds: how long an op may be expected to take; numpy can't be stopped on its way.
 
     Attributes:
@@ -306,9 +307,10 @@ class Runner:
         Nor may what is charged and counted, and when an answer comes: a failure that is withheld takes the road that
         a success would have taken.
         """
+        stand_ins = StandIns(job)
         try:
             # Stand-ins hold only what is public, so what fails or is charged by them may be told.
-            args, kwargs = check(row, *resolve(job, stand_in))
+            args, kwargs = check(row, *resolve(job, stand_ins))
             bound = row.bound(*args, **kwargs)
             cost = self._afford(job, row, bound, args, kwargs)
         except Exception as error:
@@ -317,19 +319,14 @@ class Runner:
             return
         for entry in job.results:
             entry.limit_shape = bound.shape
+        stand_ins.tell(args, kwargs)
+        function = stand_ins.function(self._exports.policy, row.function, args)
         if job.failure is None:
-            try:
-                args, kwargs = check(row, *resolve(job, held_value))
-                job.withheld = job.withheld or depends_on_values(row, args, kwargs, private_places(job))
-                if row.bound(*args, **kwargs).nbytes > bound.nbytes:
-                    raise QuotaExceeded("a size that was taken from private values")
-            except Exception as error:
-                job.withheld = True
-                job.failure = failure_of(self._name, job, error)
+            args, kwargs = held_arguments(self._name, job, row, bound)
         if job.failure is not None:
             self._ready.append(Compute(job, not_run, (), NO_KWARGS, cost))
         else:
-            self._compute(job, row, args, kwargs, cost)
+            self._compute(job, row, args, kwargs, cost, function)
 
     def _afford(self, job: Job, row: Row, bound: Bound, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float:
         """Charge what an op takes at most, and return how long; raises where it would take too much or too long."""
@@ -339,14 +336,16 @@ class Runner:
             raise too_long(cost, self._op_seconds)
         return cost
 
-    def _compute(self, job: Job, row: Row, args: Any, kwargs: Any, cost: float) -> None:
+    def _compute(
+        self, job: Job, row: Row, args: Any, kwargs: Any, cost: float, function: Callable[..., Any] | None = None
+    ) -> None:
         if row.in_place:
             job.writing = job.may_overwrite()
             if job.writing:
                 # From now on nothing may read it, not even what comes before the op is over.
                 job.args[0].state = GIVEN_UP
             kwargs = {**kwargs, "overwrite": job.writing}
-        function = row.function
+        function = function or row.function
         if job.nested and not job.writing:
             function = partial(call_apart, function, [entry.value for entry in job.inputs])
         self._ready.append(Compute(job, function, args, kwargs, cost))

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fedsock.errors import FedsockError, RemoteError
+from fedsock.errors import FedsockError, RemoteError, UserChanged
 from fedsock.peer.peer import Peer
 from fedsock.protocol import messages as m
 from fedsock.protocol.arrays import raw
@@ -93,8 +93,15 @@ class WorkerService:
         self._perform(iter(self._engine.forget(remote)))
         self._flush()
 
-    def joined(self, address: str, role: str) -> None:
-        """Do nothing: links begin with their first frame."""
+    def joined(self, address: str, role: str, user: str | None) -> None:
+        """Take in whose session it is; the link begins with its first frame."""
+        if role != "session" or user is None:
+            return
+        log.info("%s is a session of %s", address, user)
+        if not self._engine.introduce(address, user):
+            if self._peer is not None:
+                self._peer.fail(address, UserChanged(f"{address} was another user's and is {user}'s now"))
+            self._engine.introduce(address, user)
 
     def left(self, address: str, reason: str) -> None:
         """Do nothing: the link knows when its peer has been away too long."""

@@ -31,11 +31,11 @@ class Settings:
 
     Args:
         values: what the file holds.
-        source: the file.
+        source: the file, or what else to name in complaints.
         path: the table's dotted path; "" for the whole file.
     """
 
-    def __init__(self, values: Mapping[str, Any], source: Path, path: str = "") -> None:
+    def __init__(self, values: Mapping[str, Any], source: Path | str, path: str = "") -> None:
         self._values = values
         self._asked: set[str] = set()
         self.source = source
@@ -99,6 +99,11 @@ class Settings:
         value: bool | None = self._get(key, bool)
         return default if value is None else value
 
+    def anything(self, key: str) -> Any:
+        """Return a value of any kind, for the caller to check; None where the key is absent."""
+        self._asked.add(key)
+        return self._values.get(key)
+
     def texts(self, key: str) -> tuple[str, ...]:
         """Return a list of texts, each once; empty where the key is absent.
 
@@ -121,7 +126,7 @@ class Settings:
         value = self.text(key, limit=4_096)
         if value is None:
             return None
-        path = self.source.parent / value
+        path = Path(self.source).parent / value
         if not is_file(path):
             what = "that is a folder" if folder_fault(path) is None and path.exists() else "there is no such file"
             hint = "a relative path starts at the TOML file's folder"
@@ -139,7 +144,7 @@ class Settings:
         value = self.text(key, limit=4_096)
         if value is None:
             return None
-        path = self.source.parent / value
+        path = Path(self.source).parent / value
         if fault := folder_fault(path):
             raise self.complaint(key, f"{value!r}: {path} {fault}")
         return path

@@ -54,6 +54,8 @@ class Entry:
         failure: why there is none, once failed.
         facts: where it came from.
         withheld: its dtype, shape and failure could tell something private.
+        share: how much of a sum its two largest rows make up; 0 where that can't decide anything.
+        counted: an export of it was counted as a query.
         charge: bytes it counts for.
         limit_shape: withheld: a shape with at least as many elements, known from public shapes.
         waiting: what goes on when it is no longer pending.
@@ -73,6 +75,8 @@ class Entry:
     failure: Failure | None = None
     facts: Facts = OPEN
     withheld = False
+    share = 0.0
+    counted = False
     charge = 0
     limit_shape: tuple[int, ...] = ()
     waiting: list[Waiting] | None = None
@@ -158,8 +162,10 @@ class SessionStore:
         address: the session's address.
         quota_bytes: how many bytes it may hold.
         quota_objects: how many objects.
+        user: whose session it is.
 
     Attributes:
+        user: whose session it is, as the hub says; "" while it didn't say: who has no grant.
         entries: id -> entry.
         expected: id -> the worker's address that may deliver it, and its entry, listed or still needed.
         last_id: the highest id used; ids rise, so that none is used twice.
@@ -181,10 +187,12 @@ class SessionStore:
         "quota_bytes",
         "quota_objects",
         "receivers",
+        "user",
     )
 
-    def __init__(self, address: str, quota_bytes: int, quota_objects: int) -> None:
+    def __init__(self, address: str, quota_bytes: int, quota_objects: int, user: str = "") -> None:
         self.address = address
+        self.user = user
         self.quota_bytes = quota_bytes
         self.quota_objects = quota_objects
         self.entries: dict[int, Entry] = {}

@@ -21,25 +21,62 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "role", "token", "admitted"),
+    ("name", "role", "token", "user"),
     [
-        ("bob", "worker", BOB, True),
-        ("bob", "worker", ANY, True),
-        ("alice", "worker", ANY, True),
-        ("alice", "worker", BOB, False),
-        ("bob", "session", BOB, False),
-        ("s-1", "session", SESSION, True),
-        ("bob", "worker", SESSION, False),
-        ("*", "worker", BOB, False),
-        ("bob", "worker", BOB[:-1], False),
-        ("bob", "worker", BOB + "0", False),
-        ("bob", "worker", "", False),
-        ("bob", "worker", None, False),
-        ("bob", "worker", "é\ud800"[:1], False),
+        ("bob", "worker", BOB, "bob"),
+        ("bob", "worker", ANY, "anonymous"),
+        ("alice", "worker", ANY, "anonymous"),
+        ("alice", "worker", BOB, None),
+        ("bob", "session", BOB, None),
+        ("s-bob", "session", BOB, None),
+        ("s-1", "session", SESSION, "anonymous"),
+        ("bob", "worker", SESSION, None),
+        ("*", "worker", BOB, None),
+        ("bob", "worker", BOB[:-1], None),
+        ("bob", "worker", BOB + "0", None),
+        ("bob", "worker", "", None),
+        ("bob", "worker", None, None),
+        ("bob", "worker", "é\ud800"[:1], None),
     ],
 )
-def test_admits(file: Path, name: str, role: str, token: str | None, admitted: bool) -> None:
-    assert Registry.read(file).admits(name, role, token) is admitted
+def test_whose_a_token_is(file: Path, name: str, role: str, token: str | None, user: str | None) -> None:
+    assert Registry.read(file).user(name, role, token) == user
+
+
+ANN, LAPTOP, BEN, ONE = (secrets.token_hex(32) for _ in range(4))
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "token", "user"),
+    [
+        ("s-1", "session", ANN, "ann"),
+        ("s-ben", "session", ANN, "ann"),
+        ("s-ben", "session", LAPTOP, "ann"),
+        ("s-ann", "session", BEN, "ben"),
+        ("ben", "worker", BEN, None),
+        ("ann", "worker", ANN, "ann"),
+        ("ben", "worker", ANN, None),
+        ("s-one", "session", ONE, "s-one"),
+        ("s-two", "session", ONE, None),
+    ],
+)
+def test_a_sessions_user_is_its_tokens_whatever_it_calls_itself(
+    tmp_path: Path, name: str, role: str, token: str, user: str | None
+) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(
+        f"ann session {ANN}\nann session {LAPTOP}\nben session {BEN}\ns-one session {ONE}\nann worker {ANN}\n"
+    )
+    assert Registry.read(path).user(name, role, token) == user
+
+
+@pytest.mark.parametrize("names", [("ann", "ben"), ("*", "ann"), ("ann", "s-1"), ("s-1", "s-2")])
+def test_one_token_for_two_users_is_refused(tmp_path: Path, names: tuple[str, str]) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"# comment\n{names[0]} session {ANN}\n{names[0]} session {ANN}\n{names[1]} session {ANN}\n")
+    with pytest.raises(ConfigError, match=r"line 4: the token of line 2, for another user") as caught:
+        Registry.read(path)
+    assert ANN not in str(caught.value)
 
 
 def test_every_line_is_compared_whatever_matched_before(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,8 +88,8 @@ def test_every_line_is_compared_whatever_matched_before(file: Path, monkeypatch:
 
     monkeypatch.setattr("fedsock.hub.registry.hmac.compare_digest", counting)
     registry = Registry.read(file)
-    assert registry.admits("bob", "worker", BOB)
-    assert not registry.admits("bob", "worker", "x")
+    assert registry.user("bob", "worker", BOB) == "bob"
+    assert registry.user("bob", "worker", "x") is None
     assert compared == [True] * 6
 
 
@@ -64,8 +101,8 @@ def test_every_line_is_compared_whatever_matched_before(file: Path, monkeypatch:
         ("Bob worker TOKEN", "the name must be"),
         ("b*b worker TOKEN", "the name must be"),
         ("bob boss TOKEN", "the role must be worker or session"),
-        ("bob session TOKEN", "names of sessions begin with 's-'"),
-        ("s-bob worker TOKEN", "names of sessions begin with 's-'"),
+        ("Bob session TOKEN", "the name must be"),
+        ("s-bob worker TOKEN", "names of workers don't begin with 's-'"),
         ("bob worker short", "too short"),
         ("bob worker " + "x" * 513, "too short, too long"),
         ("bob worker TOKEN\x07", "not printable"),

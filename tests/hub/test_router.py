@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedsock.errors import BadFrame
-from fedsock.hub.router import GO_BYTES, OUTBOX_BYTES, OWN_BYTES, ForeignSender, Member, Router, close_code
+from fedsock.hub.member import Member
+from fedsock.hub.router import GO_BYTES, OUTBOX_BYTES, OWN_BYTES, ForeignSender, Router, close_code
 from fedsock.protocol import hubmessages as hm
 from fedsock.protocol.frames import FRAME_LIMIT, build, split
 from fedsock.transport.base import BAD_DATA, GOING_AWAY, NORMAL, POLICY, TRY_AGAIN
@@ -41,10 +42,10 @@ class House:
         self.shell = Shell()
         self.router: Router[Member] = Router(self.shell)
 
-    def join(self, address: str, secret: str = SECRET, role: hm.Role | None = None) -> Member:
+    def join(self, address: str, secret: str = SECRET, role: hm.Role | None = None, user: str = hm.ANONYMOUS) -> Member:
         name, _, epoch = address.partition("@")
         kind: hm.Role = role or ("session" if name.startswith("s-") else "worker")
-        member = Member(hm.Hello(name, epoch, kind, secret))
+        member = Member(hm.Hello(name, epoch, kind, secret), user)
         self.router.join(member, secret)
         return member
 
@@ -65,6 +66,11 @@ def read(member: Member) -> list[object]:
         head, _ = split(frame)
         received.append(frame if "to" in head else hm.decode(head))
     return received
+
+
+def whose(session: str, user: str = hm.ANONYMOUS) -> hm.Joined:
+    """What a worker is told before the first frame from a session."""
+    return hm.Joined(session, "session", user)
 
 
 def batch(to: str, sender: str, body: bytes = b"[]") -> bytes:
@@ -101,12 +107,10 @@ def test_a_worker_hears_of_whom_it_watches(house: House) -> None:
     session = house.join("s-1@bbbb")
     read(bob)
     house.watch(bob, "s-1@bbbb", "s-2@cccc", "s-2@cccc")
-    assert sorted(map(repr, read(bob))) == sorted(
-        map(repr, [hm.Joined("s-1@bbbb", "session"), hm.Left("s-2@cccc", "gone")])
-    )
+    assert sorted(map(repr, read(bob))) == sorted(map(repr, [whose("s-1@bbbb"), hm.Left("s-2@cccc", "gone")]))
     other = house.join("s-2@cccc")
     house.router.leave(session, "gone")
-    assert read(bob) == [hm.Joined("s-2@cccc", "session"), hm.Left("s-1@bbbb", "gone")]
+    assert read(bob) == [whose("s-2@cccc"), hm.Left("s-1@bbbb", "gone")]
     house.watch(bob, "s-1@bbbb")
     assert read(bob) == [hm.Left("s-1@bbbb", "gone")]
     house.router.leave(other, "gone")
@@ -121,7 +125,7 @@ def test_several_may_watch_the_same_peer(house: House) -> None:
     read(bob)
     read(alice)
     house.join("s-1@cccc")
-    assert (read(bob), read(alice)) == ([hm.Joined("s-1@cccc", "session")], [])
+    assert (read(bob), read(alice)) == ([whose("s-1@cccc")], [])
 
 
 def test_a_session_that_watches_a_worker_hears_once(house: House) -> None:
@@ -163,7 +167,7 @@ def test_the_same_process_takes_over_with_another_epoch(house: House) -> None:
     assert old.farewell == (POLICY, "superseded")
     house.router.leave(old, "gone")
     house.router.route(session, batch("bob@cccc", "s-1@aaaa"))
-    assert read(new)[1:] == [batch("bob@cccc", "s-1@aaaa")]
+    assert read(new)[1:] == [whose("s-1@aaaa"), batch("bob@cccc", "s-1@aaaa")]
 
 
 def test_the_same_life_on_a_new_socket_is_gone_for_a_moment(house: House) -> None:
@@ -177,7 +181,7 @@ def test_the_same_life_on_a_new_socket_is_gone_for_a_moment(house: House) -> Non
     assert read(session) == []
     house.router.leave(old, "gone")
     house.router.route(session, batch("bob@bbbb", "s-1@aaaa"))
-    assert read(new)[1:] == [batch("bob@bbbb", "s-1@aaaa")]
+    assert read(new)[1:] == [whose("s-1@aaaa"), batch("bob@bbbb", "s-1@aaaa")]
 
 
 def test_a_rival_is_who_holds_the_name_with_another_secret(house: House) -> None:
@@ -215,7 +219,7 @@ def test_closing_tells_everybody_behind_what_is_queued(house: House) -> None:
     read(bob)
     house.router.route(session, batch("bob@bbbb", "s-1@aaaa"))
     house.router.close()
-    assert read(bob) == [batch("bob@bbbb", "s-1@aaaa"), hm.Closing()]
+    assert read(bob) == [whose("s-1@aaaa"), batch("bob@bbbb", "s-1@aaaa"), hm.Closing()]
     assert read(session)[-1] == hm.Closing()
     assert bob.farewell == session.farewell == (GOING_AWAY, "the hub closes")
     house.router.route(session, batch("bob@bbbb", "s-1@aaaa"))
@@ -243,6 +247,7 @@ def test_frames_pass_untouched_and_wake_once(house: House) -> None:
     for frame in frames:
         house.router.route(session, frame)
     assert house.shell.told == [("wake", "bob@bbbb")]
+    assert bob.outbox.take() == (hm.encode(whose("s-1@aaaa")), False)
     taken = [bob.outbox.take() for _ in frames]
     assert [frame for frame, _ in taken] == frames
     assert all(frame is sent for (frame, _), sent in zip(taken, frames, strict=True))
@@ -256,7 +261,7 @@ def test_chunks_travel_as_binary_and_all_else_as_text(house: House) -> None:
     house.router.route(session, build("bob@bbbb", "s-1@aaaa", 0, seq=2, body='["é"]'.encode()))
     house.router.route(session, build("bob@bbbb", "s-1@aaaa", 3))
     house.router.route(session, build("bob@bbbb", "s-1@aaaa", 0, reset="bad_message"))
-    assert [binary for _, binary in bob.outbox.frames] == [True, False, False, False]
+    assert [binary for _, binary in bob.outbox.frames] == [False, True, False, False, False]
 
 
 def test_a_frame_to_nobody_is_unreachable(house: House) -> None:
@@ -321,6 +326,117 @@ def test_what_is_dropped_hears_why(house: House) -> None:
     assert bob.farewell == (BAD_DATA, "bad_frame")
 
 
+# Whose sessions are
+
+
+def test_a_worker_hears_whose_a_session_is_once_before_its_first_frame(house: House) -> None:
+    bob, alice = house.join("bob@bbbb"), house.join("alice@cccc")
+    one, two = house.join("s-1@aaaa", user="ann"), house.join("s-2@aaaa", user="ben")
+    read(bob)
+    read(alice)
+    for session in (one, two, one, two):
+        house.router.route(session, batch("bob@bbbb", session.address))
+    house.router.route(one, batch("alice@cccc", "s-1@aaaa"))
+    from_one, from_two = batch("bob@bbbb", "s-1@aaaa"), batch("bob@bbbb", "s-2@aaaa")
+    heard = [whose("s-1@aaaa", "ann"), from_one, whose("s-2@aaaa", "ben"), from_two, from_one, from_two]
+    assert read(bob) == heard
+    assert read(alice) == [whose("s-1@aaaa", "ann"), batch("alice@cccc", "s-1@aaaa")]
+
+
+@pytest.mark.parametrize("who", ["worker", "session"])
+def test_it_hears_so_again_after_either_has_another_socket(house: House, who: str) -> None:
+    bob, session = house.join("bob@bbbb"), house.join("s-1@aaaa", user="ann")
+    house.router.route(session, batch("bob@bbbb", "s-1@aaaa"))
+    read(bob)
+    if who == "worker":
+        bob = house.join("bob@bbbb")
+        assert read(bob) == [hm.Welcome("bob@bbbb", [])]
+    else:
+        session = house.join("s-1@aaaa", user="ben")
+    house.router.route(session, batch("bob@bbbb", "s-1@aaaa"))
+    assert read(bob) == [whose("s-1@aaaa", "ann" if who == "worker" else "ben"), batch("bob@bbbb", "s-1@aaaa")]
+
+
+def test_a_worker_that_watches_a_session_hears_whose_it_is_and_not_again(house: House) -> None:
+    bob = house.join("bob@bbbb")
+    read(bob)
+    house.watch(bob, "s-1@aaaa", "s-2@aaaa")
+    read(bob)
+    session = house.join("s-1@aaaa", user="ann")
+    assert read(bob) == [whose("s-1@aaaa", "ann")]
+    house.router.route(session, batch("bob@bbbb", "s-1@aaaa"))
+    assert read(bob) == [batch("bob@bbbb", "s-1@aaaa")]
+    # Who asks is answered, whatever it knows.
+    house.watch(bob, "s-1@aaaa")
+    assert read(bob) == [whose("s-1@aaaa", "ann")]
+
+
+def test_a_worker_that_writes_first_hears_whose_the_session_is(house: House) -> None:
+    bob, session = house.join("bob@bbbb"), house.join("s-1@aaaa", user="ann")
+    read(bob)
+    house.router.route(bob, batch("s-1@aaaa", "bob@bbbb"))
+    house.router.route(session, batch("bob@bbbb", "s-1@aaaa"))
+    assert read(bob) == [whose("s-1@aaaa", "ann"), batch("bob@bbbb", "s-1@aaaa")]
+
+
+def test_a_session_hears_of_no_users(house: House) -> None:
+    one = house.join("s-1@aaaa", user="ann")
+    house.watch(one, "s-2@aaaa", "bob@bbbb")
+    two = house.join("s-2@aaaa", user="ben")
+    bob = house.join("bob@bbbb", user="owner")
+    house.watch(one, "s-2@aaaa", "bob@bbbb")
+    house.router.route(two, batch("s-1@aaaa", "s-2@aaaa"))
+    house.router.route(two, batch("bob@bbbb", "s-2@aaaa"))
+    house.router.route(bob, batch("s-1@aaaa", "bob@bbbb"))
+    house.router.leave(two, "gone")
+    joined = [message for message in read(one) if isinstance(message, hm.Joined)]
+    assert {message.peer for message in joined} == {"s-2@aaaa", "bob@bbbb"}
+    assert {message.user for message in joined} == {None}
+
+
+def test_workers_hear_of_no_workers_users(house: House) -> None:
+    bob, alice = house.join("bob@bbbb", user="bob"), house.join("alice@cccc", user="alice")
+    read(bob)
+    house.watch(bob, "alice@cccc")
+    house.router.route(alice, batch("bob@bbbb", "alice@cccc"))
+    assert read(bob) == [hm.Joined("alice@cccc", "worker"), batch("bob@bbbb", "alice@cccc")]
+
+
+def test_what_a_full_outbox_keeps_out_is_introduced_when_it_passes(house: House) -> None:
+    bob, one = house.join("bob@bbbb"), house.join("s-1@aaaa")
+    two = house.join("s-2@aaaa", user="ben")
+    read(one)
+    read(two)
+    fill(house, one, bob)
+    house.router.route(two, chunk("bob@bbbb", "s-2@aaaa", 1))
+    assert read(two) == [hm.Hold("bob@bbbb")]
+    assert whose("s-2@aaaa", "ben") not in read(bob)
+    house.router.taken(bob)
+    house.router.route(two, chunk("bob@bbbb", "s-2@aaaa", 1))
+    assert read(bob) == [whose("s-2@aaaa", "ben"), chunk("bob@bbbb", "s-2@aaaa", 1)]
+
+
+def test_who_left_is_kept_by_nobody_it_met(house: House) -> None:
+    bob, alice, session = house.join("bob@bbbb"), house.join("alice@cccc"), house.join("s-1@aaaa")
+    for sender, to in ((session, bob), (session, alice), (session, session), (alice, bob)):
+        house.router.route(sender, batch(to.address, sender.address))
+    assert bob.met == {session, alice}
+    house.router.leave(session, "gone")
+    assert (session.met, bob.met, alice.met) == (set(), {alice}, {bob})
+    house.router.close()
+    assert bob.met == alice.met == set()
+
+
+def test_a_worker_dropped_over_an_introduction_is_met_by_nobody(house: House) -> None:
+    bob, session = house.join("bob@bbbb"), house.join("s-1@aaaa")
+    while bob.outbox.size <= OUTBOX_BYTES + OWN_BYTES - 10:
+        bob.outbox.put(bytes(10))
+    house.router.route(bob, batch("s-1@aaaa", "bob@bbbb"))
+    assert not bob.present
+    assert session.met == bob.met == set()
+    assert read(session)[-1] == batch("s-1@aaaa", "bob@bbbb")
+
+
 # Slow readers
 
 
@@ -329,7 +445,9 @@ def chunk(to: str, sender: str, number: int) -> bytes:
 
 
 def fill(house: House, sender: Member, target: Member) -> int:
-    """Send until the hub says hold; return how many frames were queued."""
+    """Send until the hub says hold, the two having met before; return how many frames were queued."""
+    house.router.route(sender, build(target.address, sender.address, 0))
+    read(target)
     for number in range(1, 100):
         house.router.route(sender, chunk(target.address, sender.address, number))
         if sender.outbox.frames:
@@ -369,10 +487,11 @@ def test_other_roads_stay_open_while_one_is_held(house: House) -> None:
         read(member)
     fill(house, session, bob)
     house.router.route(session, batch("alice@cccc", "s-1@aaaa"))
-    assert read(alice) == [batch("alice@cccc", "s-1@aaaa")]
+    assert read(alice) == [whose("s-1@aaaa"), batch("alice@cccc", "s-1@aaaa")]
     size = bob.outbox.size
     house.router.route(other, batch("bob@bbbb", "s-2@dddd"))
     assert bob.outbox.size > size
+    assert bob.outbox.frames[-2][0] == hm.encode(whose("s-2@dddd"))
     house.router.route(other, chunk("bob@bbbb", "s-2@dddd", 2))
     assert read(other) == [hm.Hold("bob@bbbb")]
     while bob.outbox.frames:

@@ -97,6 +97,11 @@ async def join(hub: HubServer) -> AsyncIterator[Join]:
         client.transport.abort()
 
 
+def whose(session: Client, user: str = hm.ANONYMOUS) -> hm.Joined:
+    """What a worker is told before the first frame from a session."""
+    return hm.Joined(session.address, "session", user)
+
+
 def batch(to: Client | str, sender: Client, seq: int = 1, body: bytes = b"[]") -> bytes:
     return build(to if isinstance(to, str) else to.address, sender.address, 0, seq=seq, body=body)
 
@@ -113,6 +118,7 @@ async def test_frames_pass_between_sockets_and_memory_pairs(join: Join) -> None:
     for one, other in zip(there, back, strict=True):
         await session.send(one)
         await bob.send(other)
+    assert await bob.hear() == whose(session)
     assert [await bob.frame() for _ in there] == there
     assert [await session.frame() for _ in back] == back
 
@@ -122,11 +128,11 @@ async def test_presence(join: Join) -> None:
     session = await join("s-1@bbbb")
     await bob.alone()
     await bob.say(hm.Watch(["s-1@bbbb"]))
-    assert await bob.hear() == hm.Joined("s-1@bbbb", "session")
+    assert await bob.hear() == whose(session)
     session.transport.abort()
     assert await bob.hear() == hm.Left("s-1@bbbb", "gone")
     again = await join("s-1@bbbb")
-    assert await bob.hear() == hm.Joined("s-1@bbbb", "session")
+    assert await bob.hear() == whose(again)
     await bob.say(hm.Bye())
     assert await bob.closed() == ([], 1000)
     assert await again.hear() == hm.Left("bob@aaaa", "bye")
@@ -145,6 +151,7 @@ async def test_the_same_process_takes_over(join: Join) -> None:
         hm.Joined("bob@cccc", "worker"),
     ]
     await session.send(batch(new, session))
+    assert await new.hear() == whose(session)
     assert await new.frame() == batch(new, session)
 
 
@@ -185,6 +192,7 @@ async def test_a_dead_holder_loses_its_name(
     assert [type(message) for message in heard] == [hm.Probe, hm.Refused]
     assert (heard[1].code, code) == ("name_taken", 1008)
     await session.send(batch(new, session))
+    assert await new.hear() == whose(session)
     assert await new.frame() == batch(new, session)
 
 
@@ -298,8 +306,10 @@ async def test_a_bad_peer_loses_its_socket_and_others_notice_nothing(
     heard, closed = await session.closed()
     assert closed == code
     assert [message.code for message in heard] == ([] if code == 1009 else ["bad_frame"])
+    assert await bob.hear() == whose(session)
     assert await bob.frame() == batch(bob, session)
     await other.send(batch(bob, other))
+    assert await bob.hear() == whose(other)
     assert await bob.frame() == batch(bob, other)
     await bob.send(batch(other, bob))
     assert await other.frame() == batch(other, bob)
@@ -339,6 +349,7 @@ async def test_a_slow_reader_costs_bounded_memory_and_its_sender_is_told(hub: Hu
     await other.send(batch(session, other))
     assert await session.frame() == batch(session, other)
     # The slow one begins to read: what was queued comes in order, and the sender hears go.
+    assert await slow.hear() == whose(session)
     numbers = []
     going = asyncio.create_task(session.hear())
     while not going.done():
@@ -354,6 +365,11 @@ async def test_a_slow_reader_costs_bounded_memory_and_its_sender_is_told(hub: Hu
 
 async def test_a_flood_of_small_frames_starves_nobody(join: Join) -> None:
     flooder, bob, other = await join("s-1@aaaa"), await join("bob@bbbb", memory=True), await join("s-2@cccc")
+
+    for session in (flooder, other):
+        await session.send(build(bob.address, session.address, 0))
+        assert await bob.hear() == whose(session)
+        await bob.frame()
 
     async def flood() -> None:
         for number in range(1, 1501):
@@ -413,6 +429,38 @@ async def test_tokens(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         "leave bob@aaaa worker gone",
         "leave s-1@aaaa session gone",
     ]
+
+
+@pytest.mark.parametrize("memory", [False, True], ids=["websocket", "memory"])
+async def test_a_worker_hears_the_user_of_a_sessions_token(tmp_path: Path, memory: bool) -> None:
+    tokens = {name: secrets.token_hex(16) for name in ("ann", "ben", "*", "bob")}
+    file = tmp_path / "tokens"
+    lines = [f"{name} {'worker' if name == 'bob' else 'session'} {token}" for name, token in tokens.items()]
+    file.write_text("\n".join(lines))
+    hub = HubServer(port=0, token_file=file)
+    await hub.start()
+
+    async def enter(name: str, token: str | None, *, trusted: bool = False) -> Client:
+        ours, theirs = memory_pair()
+        if memory or trusted:
+            await hub.attach(theirs, trusted=trusted)
+        client = Client(ours if memory or trusted else await dial(hub.url, timeout=5), f"{name}@aaaa")
+        role: hm.Role = "session" if name.startswith("s-") else "worker"
+        await client.say(hm.Hello(name, "aaaa", role, name + "s" * 16, token=token))
+        assert isinstance(await client.hear(), hm.Welcome)
+        return client
+
+    bob = await enter("bob", tokens["bob"])
+    # What they call themselves counts for nothing, and neither does a token where none is needed.
+    for name, line, user in (("s-1", "ann", "ann"), ("s-ann", "ben", "ben"), ("s-ben", "*", "anonymous")):
+        session = await enter(name, tokens[line])
+        await session.send(batch(bob, session))
+        assert await bob.hear() == whose(session, user)
+        assert await bob.frame() == batch(bob, session)
+    session = await enter("s-4", tokens["ann"], trusted=True)
+    await session.send(batch(bob, session))
+    assert await bob.hear() == whose(session, "anonymous")
+    await hub.close()
 
 
 async def test_coming_and_going_is_logged(join: Join, caplog: pytest.LogCaptureFixture) -> None:
@@ -476,6 +524,7 @@ async def test_closing_flushes_tells_and_closes(join: Join, hub: HubServer) -> N
         pass
     stranger = await knock(hub)
     closing = asyncio.create_task(hub.close())
+    assert await bob.hear() == whose(session)
     received = [await bob.frame() for _ in frames]
     assert received == frames
     assert await bob.closed() == ([hm.Closing()], 1001)

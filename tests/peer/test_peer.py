@@ -24,11 +24,13 @@ class Notes:
         self.ends: list[LinkEnd] = []
         self.changed = asyncio.Event()
         self.present: set[str] = set()
+        self.met: list[tuple[str, str | None]] = []
 
     def batch(self, remote: str, body: memoryview) -> None:
         if b"bad" in bytes(body):
             raise BadMessage("bad")
         self.heard.append(bytes(body))
+        self.met.append((remote, "spoke"))
         self.changed.set()
 
     def chunk(self, remote: str, stream: int, at: int, data: memoryview) -> None:
@@ -44,8 +46,9 @@ class Notes:
         self.ends.append(end)
         self.changed.set()
 
-    def joined(self, address: str, role: str) -> None:
+    def joined(self, address: str, role: str, user: str | None) -> None:
         self.present.add(address)
+        self.met.append((address, user))
         self.changed.set()
 
     def left(self, address: str, reason: str) -> None:
@@ -142,6 +145,42 @@ async def test_sessions_hear_of_workers_and_of_their_leaving(house: House) -> No
     assert house.alice.present == {house.worker.address}
     await house.worker.close()
     await house.alice.until(lambda: not house.alice.present)
+
+
+async def test_a_worker_hears_whose_a_session_is_before_anything_else_of_it(house: House) -> None:
+    address, met = house.session.address, house.bob.met
+    link = house.session.link(house.worker.address)
+    for number in range(1, 4):
+        link.send(b'{"n":1}')
+        house.session.flush(link)
+        await house.bob.until(lambda number=number: len(house.bob.heard) == number)
+        heard = [user for remote, user in met if remote == address]
+        assert (heard[0], heard.count("spoke")) == ("anonymous", 1)
+        assert set(heard) == {"anonymous", "spoke"}
+        # Again by another socket, of the worker's and then of the session's.
+        met.clear()
+        house.sockets[number - 1].abort()
+    assert {user for _, user in house.alice.met} == {None}
+
+
+async def test_what_waits_for_a_session_is_not_written_to_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub, owner = FakeHub([]), Notes()
+    peer = Peer("bob", "worker", hub.dial, owner)
+    hub.answers[0].append(_welcome(peer))
+    await peer.start()
+    link = peer.link("s-1@0000")
+    peer._hub_says(hm.Left("s-1@0000", "gone"))
+    link.send(b'{"anns":1}')
+    peer.flush(link)
+    monkeypatch.setattr(owner, "joined", lambda address, role, user: peer.fail(address, BadMessage(f"{user} came")))
+    peer._hub_says(hm.Joined("s-1@0000", "session", "ben"))
+    assert not peer.has_link("s-1@0000")
+    said = []
+    while (frame := await _now(hub.ends[0])) is not None:
+        said.append(bytes(frame))
+    assert any(b'"reset":"bad_message"' in frame for frame in said)
+    assert not any(b"anns" in frame for frame in said)
+    await peer.close()
 
 
 async def test_a_name_that_is_taken(house: House) -> None:
@@ -257,7 +296,7 @@ async def test_garbage_after_the_welcome_is_tried_again_more_and_more_slowly() -
 
 
 async def test_a_fault_of_its_owner_ends_no_peer(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    def fails(address: str, role: str) -> None:
+    def fails(address: str, role: str, user: str | None) -> None:
         house.alice.joined = Notes.joined.__get__(house.alice)  # type: ignore[method-assign]
         raise RuntimeError("a fault")
 

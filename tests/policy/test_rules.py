@@ -1,52 +1,134 @@
-"""Rules and the decision made of them: deny wins."""
+"""The decision that a policy makes of its rules: deny wins."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsock.policy.facts import OPEN, Facts
-from fedsock.policy.rules import Decision, Policy, PrivateStays, Rule
+from fedsock.policy.facts import FUNCTION, OPEN, Aggregate, Group, Rowwise, known
+from fedsock.policy.rules import DOMINANT, OPENED, RULES, Decision, Policy, Query, Rounding, Rule
+from fedsock.policy.terms import MODES, Agreement, Mode, Terms
 
-PRIVATE = Facts(frozenset({"pay", "ages"}))
+BOTH = frozenset({"pay", "ages"})
+PEOPLE = Group("people", 100)
+SUM = known(BOTH, Aggregate(PEOPLE, "sum", 1))
+AGGREGATE = Terms(export="aggregate")
 
 
-class Says(Rule):
-    """Decides the same of everything."""
+def policy(**terms: Terms) -> Policy:
+    return Policy({name: Agreement(one) for name, one in terms.items()})
 
-    def __init__(self, name: str, allowed: bool | None) -> None:
-        self.name = name
-        self.allowed = allowed
 
-    def decide(self, facts: Facts) -> Decision | None:
-        """Return what it was told to."""
-        return None if self.allowed is None else Decision(self.allowed, self.name)
+def decided(form: Any, share: float = 0.0, **terms: Any) -> Decision:
+    """What the aggregate mode says of a value of one data set."""
+    holds = Terms(export="aggregate", **terms)
+    return policy(ages=holds).export(known(frozenset({"ages"}), form), "ann", share)
 
 
 def test_default_policy_keeps_what_is_private() -> None:
-    decision = Policy().export(PRIVATE)
+    decision = Policy().export(SUM, "ann")
     assert not decision.allowed and decision.rule == "private-stays"
     assert "(ages, pay)" in decision.reason and "private = false" in decision.next_step
-    assert Policy().export(OPEN) == Decision(True, "open")
-    assert PrivateStays().decide(OPEN) is None
+    assert Policy().export(OPEN) is OPENED and OPENED.allowed
 
 
-def test_policy_without_rules_lets_everything_leave() -> None:
-    assert Policy(()).export(PRIVATE).allowed
+@given(modes=st.tuples(st.sampled_from(MODES), st.sampled_from(MODES)))
+def test_a_denial_for_any_source_stands(modes: tuple[Mode, Mode]) -> None:
+    decision = policy(ages=Terms(export=modes[0]), pay=Terms(export=modes[1])).export(SUM, "ann")
+    assert decision.allowed is ("deny" not in modes)
 
 
-@given(opinions=st.lists(st.sampled_from([None, True, False]), max_size=6))
-def test_first_denial_wins_over_any_permission(opinions: list[bool | None]) -> None:
-    decision = Policy([Says(str(at), allowed) for at, allowed in enumerate(opinions)]).export(PRIVATE)
-    assert decision.allowed is (False not in opinions)
-    assert decision.rule == (str(opinions.index(False)) if False in opinions else "open")
+def test_a_stranger_has_no_grant() -> None:
+    assert policy(ages=Terms(export="public"), pay=Terms(export="public")).export(SUM, "ann").allowed
+    assert not policy(ages=Terms(export="public"), pay=Terms(export="public")).export(SUM, "").allowed
 
 
-def test_no_permission_outweighs_the_default() -> None:
-    assert not Policy([Says("yes", True), PrivateStays()]).export(PRIVATE).allowed
+@pytest.mark.parametrize("form", [None, Rowwise(PEOPLE, 0), Aggregate(PEOPLE, "sum", 1)])
+def test_what_is_public_leaves_in_any_form(form: Any) -> None:
+    assert policy(ages=Terms(export="public")).export(known(frozenset({"ages"}), form), "ann").allowed
 
 
-def test_a_rule_must_decide() -> None:
+@pytest.mark.parametrize(
+    ("form", "reason", "next_step"),
+    [
+        (None, "listed reductions directly", "go on with those at home"),
+        (Rowwise(PEOPLE, 0), "a value for each row of people", "reduce it over all rows"),
+        (Aggregate(Group("few", 9), "sum", 1), "few has 9 rows, and its owner wants 10", "ask the owner"),
+        (Aggregate(PEOPLE, "sum", 1, weighted=True), "weighed each row", "use scalars"),
+        (Aggregate(PEOPLE, "sum", FUNCTION), "more than", "astype"),
+        (Aggregate(PEOPLE, "count", FUNCTION, tables=(("ages", 9),)), "lists no cells", "ask the owner"),
+    ],
+)
+def test_what_is_no_listed_reduction_stays_and_says_what_it_lacks(form: Any, reason: str, next_step: str) -> None:
+    decision = decided(form)
+    assert not decision.allowed and reason in decision.reason and next_step in decision.next_step
+    assert decision.rule == "aggregate" and decision.query is None
+
+
+@pytest.mark.parametrize("template", ["sum", "mean", "var", "std", "cov", "corrcoef", "product", "edges"])
+def test_listed_reductions_leave(template: str) -> None:
+    assert decided(Aggregate(PEOPLE, template, 2)).allowed
+
+
+def test_any_function_of_a_row_is_opened_by_its_owner_only() -> None:
+    for form in (Aggregate(PEOPLE, "sum", FUNCTION), Aggregate(PEOPLE, "sum", 1, weighted=True)):
+        assert not decided(form).allowed and decided(form, row_functions="any").allowed
+
+
+def test_a_dominated_sum_stays_and_counts() -> None:
+    form = Aggregate(PEOPLE, "sum", 1)
+    assert decided(form, DOMINANT - 1e-9).allowed
+    refused = decided(form, DOMINANT, max_queries=3)
+    assert not refused.allowed and "few rows" in refused.reason and refused.query == Query("people", 3)
+
+
+def test_queries_are_counted_where_the_owner_limits_them() -> None:
+    form = Aggregate(PEOPLE, "mean", 1)
+    assert decided(form).query is None
+    assert decided(form, max_queries=7).query == Query("people", 7)
+    limits = {"ages": Terms(export="aggregate", max_queries=7), "pay": Terms(export="aggregate", max_queries=2)}
+    assert policy(**limits).export(SUM, "ann").query == Query("people", 2)
+
+
+@pytest.mark.parametrize(
+    ("cells", "listed", "refusal"),
+    [
+        (12, 10, None),
+        (0, 10, None),
+        ((0.0, 5.0), (0.0, 5.0), None),
+        ((0.0, 4.0), (0.0, 5.0), "edges of their own"),
+        ((0.0, 5.0), 10, "10 categories"),
+        (12, (0.0, 5.0), "edges of their own"),
+    ],
+)
+def test_tables_have_the_cells_that_their_owner_lists(cells: Any, listed: Any, refusal: str | None) -> None:
+    decision = decided(Aggregate(PEOPLE, "count", FUNCTION, tables=(("ages", cells),)), group_by=listed)
+    assert decision.allowed is (refusal is None) and (refusal or "") in decision.reason
+    if decision.allowed:
+        assert decision.rounding == Rounding(10, 5, (listed if isinstance(listed, int) else None,))
+
+
+def test_a_table_of_two_data_sets_is_rounded_as_the_stricter_asks() -> None:
+    form = Aggregate(PEOPLE, "count", FUNCTION, tables=(("ages", 3), ("pay", (0.0, 9.0))))
+    terms = {
+        "ages": Terms(export="aggregate", group_by=4, min_rows=20, round_to=2),
+        "pay": Terms(export="aggregate", group_by=(0.0, 9.0), min_rows=5, round_to=10),
+    }
+    assert policy(**terms).export(known(BOTH, form), "ann").rounding == Rounding(20, 10, (4, None))
+    assert not policy(ages=terms["ages"], pay=AGGREGATE).export(known(BOTH, form), "ann").allowed
+
+
+def test_dominance_is_watched_where_it_may_decide() -> None:
+    assert policy(ages=AGGREGATE).watches(SUM)
+    assert Policy({"ages": Agreement(users={"ann": AGGREGATE})}).watches(SUM)
+    assert not policy(ages=Terms(export="public")).watches(SUM)
+    assert not policy(ages=AGGREGATE).watches(known(BOTH)) and not policy(ages=AGGREGATE).watches(OPEN)
+
+
+def test_every_mode_has_a_rule_and_a_rule_must_decide() -> None:
+    assert set(RULES) == set(MODES)
     with pytest.raises(TypeError, match="abstract"):
         Rule()  # type: ignore[abstract]

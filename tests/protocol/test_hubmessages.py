@@ -29,7 +29,7 @@ to_hub = st.one_of(
 to_peer = st.one_of(
     st.builds(hm.Welcome, addresses, st.lists(addresses, max_size=5)),
     st.builds(hm.Refused, st.sampled_from(["name_taken", "version"]), texts),
-    st.builds(hm.Joined, addresses, roles),
+    st.builds(hm.Joined, addresses, roles, st.none() | names),
     st.builds(hm.Left, addresses, st.sampled_from(["gone", "bye", "superseded"])),
     *(st.builds(kind, addresses) for kind in (hm.Unreachable, hm.Hold, hm.Go)),
     st.builds(hm.Probe, texts.map(lambda text: text[:64])),
@@ -155,12 +155,24 @@ def test_any_bytes_are_a_message_or_a_bad_frame(data: bytes) -> None:
         {"t": "left", "peer": "bob@3f2a", "reason": "tired"},
         {"t": "left", "peer": "bob", "reason": "gone"},
         {"t": "hold", "peer": "bob@3f2a", "more": 1},
+        {"t": "joined", "peer": "s-1@3f2a", "role": "session", "user": "*"},
+        {"t": "joined", "peer": "s-1@3f2a", "role": "session", "user": ""},
+        {"t": "joined", "peer": "s-1@3f2a", "role": "session", "user": "a\n"},
+        {"t": "joined", "peer": "s-1@3f2a", "role": "session", "user": "a" * 64},
+        {"t": "joined", "peer": "s-1@3f2a", "role": "session", "user": 1},
         {"t": "refused", "code": "a b", "message": ""},
     ],
 )
 def test_what_a_hub_may_not_say_is_a_bad_frame(head: dict[str, object]) -> None:
     with pytest.raises(BadFrame):
         hm.decode(head)
+
+
+def test_a_joined_names_a_user_or_leaves_it_out() -> None:
+    assert hm.encode(hm.Joined("s-1@3f2a", "session", "ann")) == (
+        b'{"t":"joined","peer":"s-1@3f2a","role":"session","user":"ann"}\n'
+    )
+    assert hm.encode(hm.Joined("s-1@3f2a", "session")) == b'{"t":"joined","peer":"s-1@3f2a","role":"session"}\n'
 
 
 def test_the_longest_watch_is_read() -> None:

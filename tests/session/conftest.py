@@ -284,7 +284,7 @@ class FakePeer:
         worker = FakeWorker(self, f"{name}@{epoch}", datasets, frozenset(private))
         self.workers[worker.address] = worker
         self.present.add(worker.address)
-        self.session.joined(worker.address, "worker")
+        self.session.joined(worker.address, "worker", None)
         return worker
 
     def link(self, remote: str) -> FakeLink:

@@ -131,7 +131,7 @@ async def test_owner_data_is_read_only(house: Any) -> None:
         (lambda p: np.zeros(3).__iadd__(p), errors.InPlaceRefused),
         (lambda p: p.__delitem__(0), errors.InPlaceRefused),
         (lambda p: np.apply_along_axis(len, 0, p), errors.InPlaceRefused),
-        (lambda p: np.busday_count(p, p), errors.UnknownOp),
+        (lambda p: np.frompyfunc(max, 2, 1)(p, p), errors.UnknownOp),
         (lambda p: p + np.array([object()]), errors.UnsupportedValue),
         (lambda p: np.sum(p, dtype=object), errors.UnsupportedValue),
     ],

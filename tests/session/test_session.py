@@ -35,7 +35,7 @@ async def test_a_worker_away_comes_back(house: Any) -> None:
     p = house.bob.send(1.0)
     house.session.left(house.bobs.address, "gone")
     assert "bob" not in house.session.workers
-    house.session.joined(house.bobs.address, "worker")
+    house.session.joined(house.bobs.address, "worker", None)
     assert house.session.workers["bob"] is house.bob
     assert await p == 1.0
 
@@ -88,5 +88,5 @@ async def test_without_a_peer() -> None:
     with pytest.raises(errors.WrongLoop):
         _ = session.loop
     await session.close()
-    session.joined("bob@aa", "worker")
+    session.joined("bob@aa", "worker", None)
     assert not session.workers

@@ -144,7 +144,7 @@ WRONG = {
     "file folder": ('name = "bob"\n[datasets.x]\nfile = "."', r"datasets\.x\.file: '\.': that is a folder"),
     "data set key": (
         'name = "bob"\n[datasets.x]\nfile = "b.npy"\npublic = true',
-        r"datasets\.x\.public: unknown key \(allowed: description, file, only, private, tags\)",
+        r"datasets\.x\.public: unknown key; .*\(allowed: description, file, only, policy, private, rows, tags\)",
     ),
     "private": (
         'name = "bob"\n[datasets.x]\nfile = "b.npy"\nprivate = 0',
@@ -169,7 +169,7 @@ WRONG = {
     ),
     "rule": (
         'name = "bob"\n[policy]\nexport = "allow"',
-        r"policy\.export: unknown rule 'allow' \(allowed: deny\)",
+        r"policy\.export: unknown value 'allow' \(allowed: aggregate, deny, public\)",
     ),
     "policy": (
         'name = "bob"\n[policy]\nexports = "deny"',

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fedsock.errors import ConfigError
-from fedsock.policy.facts import OPEN, Facts
+from fedsock.policy.facts import OPEN, Facts, Group, Rowwise
 from fedsock.worker.config import DatasetConfig, WorkerConfig, load
-from fedsock.worker.datasets import datasets_from_mapping, hold, load_datasets
+from fedsock.worker.datasets import datasets_from_mapping, hold, load_datasets, must_remember
 from fedsock.worker.readers import READERS
 
 WORKERS = Path(__file__).resolve().parents[2] / "workers"
@@ -41,7 +41,7 @@ def test_every_kind_of_file_becomes_data_sets(tmp_path: Path) -> None:
     assert [one.name for one in found.values()] == list(found)
     x, a = found["x"], found["z/a"]
     assert (x.private, x.tags, x.description, x.source) == (True, ("#t",), "three", str(tmp_path / "x.npy"))
-    assert x.facts == Facts(frozenset({"x"}))
+    assert x.facts == Facts(frozenset({"x"}), Rowwise(Group("x", 3), 0, raw="x"))
     assert (a.private, a.facts) == (False, OPEN)
     assert x.array.tolist() == [0, 1, 2]
 
@@ -168,3 +168,43 @@ def test_a_wrong_mapping_is_named(data: Any, said: str) -> None:
 def test_hold_copies_nothing_that_is_right_already() -> None:
     array = np.arange(4)
     assert np.shares_memory(hold(array, "x"), array)
+
+
+def test_arrays_of_one_file_and_length_are_one_row_group(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", pixels=np.ones((5, 2)), labels=np.arange(5), means=np.ones(2), total=np.array(3.0))
+    np.save(tmp_path / "ages.npy", np.arange(5.0))
+    (tmp_path / "bob.toml").write_text(
+        'name = "bob"\n[datasets.d]\nfile = "d.npz"\n[datasets.ages]\nfile = "ages.npy"\nrows = "d/pixels"\n'
+    )
+    found = load_datasets(load(tmp_path / "bob.toml"), READERS)
+    groups = {name: dataset.group for name, dataset in found.items()}
+    assert groups == {
+        "d/pixels": Group("d/pixels", 5),
+        "d/labels": Group("d/pixels", 5),
+        "d/means": Group("d/means", 2),
+        "d/total": None,
+        "ages": Group("d/pixels", 5),
+    }
+    assert found["d/total"].facts == Facts(frozenset({"d/total"}))
+
+
+def test_rows_that_are_joined_must_be_as_many(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones(5))
+    np.save(tmp_path / "b.npy", np.ones(6))
+    (tmp_path / "bob.toml").write_text(
+        'name = "bob"\n[datasets.a]\nfile = "a.npy"\n[datasets.b]\nfile = "b.npy"\nrows = "a"\n'
+    )
+    with pytest.raises(ConfigError, match=r"datasets\.b: the row group 'a' has 5 rows, but b has 6"):
+        load_datasets(load(tmp_path / "bob.toml"), READERS)
+
+
+def test_a_mapping_of_one_length_is_one_row_group() -> None:
+    found = datasets_from_mapping({"x": np.ones((4, 2)), "y": np.ones(4)})
+    assert {dataset.group for dataset in found.values()} == {Group("data", 4)}
+    with pytest.raises(ConfigError, match=r"policy: datasets\.z: there is no such data set"):
+        datasets_from_mapping({"x": [1]}, policy={"datasets": {"z": {}}})
+
+
+def test_only_limited_queries_need_a_memory() -> None:
+    assert not must_remember(datasets_from_mapping({"x": [1]}, policy="aggregate"))
+    assert must_remember(datasets_from_mapping({"x": [1]}, policy={"users": {"ann": {"max_queries": 3}}}))

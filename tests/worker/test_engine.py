@@ -6,6 +6,7 @@ import pytest
 from fedsock.errors import BadMessage, IdReused
 from fedsock.protocol import messages as m
 from fedsock.worker.jobs import Stopped
+from fedsock.worker.users import REMEMBERED
 from tests.worker.driver import PEER, Driver, op, put, ref
 
 
@@ -155,3 +156,55 @@ def test_what_runs_for_a_session_that_is_gone_starts_nothing_more() -> None:
     driver.run(driver.engine.forget(PEER))
     driver.run(driver.engine.computed(driver.held[0], 2, None), hold=True)
     assert len(driver.held) == 1
+
+
+def user(driver: Driver, peer: str = PEER) -> str:
+    """Return whose a session's store is."""
+    return driver.engine._sessions[peer].user
+
+
+def test_a_session_is_its_users_as_introduced() -> None:
+    driver = Driver()
+    assert driver.engine.introduce(PEER, "ann")
+    assert driver.engine.sessions == 0
+    driver.say(put(1, 1.0))
+    driver.say(put(1, 1.0), peer="s-2@0002")
+    assert (user(driver), user(driver, "s-2@0002")) == ("ann", "")
+    # The hub answers what the peer watches: the same again, or what was forgotten here.
+    assert driver.engine.introduce(PEER, "ann")
+    assert driver.engine.introduce("s-2@0002", "ben")
+    assert (user(driver), user(driver, "s-2@0002")) == ("ann", "ben")
+
+
+def test_a_session_that_begins_anew_is_the_same_users() -> None:
+    driver = Driver()
+    driver.engine.introduce(PEER, "ann")
+    for _ in range(3):
+        driver.say(put(1, 1.0))
+        assert user(driver) == "ann"
+        driver.run(driver.engine.forget(PEER))
+        driver.run(driver.engine.forget(PEER))
+
+
+def test_nobody_gets_what_another_users_session_holds() -> None:
+    driver = Driver()
+    driver.engine.introduce(PEER, "ann")
+    driver.say(put(1, 1.0))
+    assert not driver.engine.introduce(PEER, "ben")
+    assert user(driver) == "ann"
+    driver.run(driver.engine.forget(PEER))
+    assert driver.engine.introduce(PEER, "ben")
+    assert [one.code for one in driver.say(m.Get(1, 1))] == ["unknown_object"]
+    assert user(driver) == "ben"
+
+
+def test_a_million_introductions_are_not_kept() -> None:
+    driver = Driver()
+    driver.engine.introduce("s-a@0001", "ann")
+    driver.say(put(1, 1.0), peer="s-a@0001")
+    for number in range(3 * REMEMBERED):
+        driver.engine.introduce(f"s-{number}@0001", "ben")
+    assert len(driver.engine._users) == REMEMBERED
+    assert user(driver, "s-a@0001") == "ann"
+    driver.say(put(1, 1.0), peer=f"s-{number}@0001")
+    assert user(driver, f"s-{number}@0001") == "ben"

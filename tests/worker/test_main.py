@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import secrets
 import signal
 import socket
 import sys
@@ -13,12 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fedsock
+from fedsock.errors import WorkerLost
 from fedsock.hub.server import HubServer
 from fedsock.protocol import hubmessages as hm
 from fedsock.protocol.frames import split
 from fedsock.transport.base import Transport, TransportClosed
 from fedsock.transport.websocket import listen
 from fedsock.worker.__main__ import main
+from tests.chaos.children import child
 
 Start = Callable[..., Awaitable[Process]]
 
@@ -172,3 +177,51 @@ def test_the_folder_of_its_state_is_made_when_needed(tmp_path: Path, monkeypatch
     wrong_token.write_text("two words")
     assert main(["--name", "bob", "--data", "x=x.npy", "--state", "kept", "--token-file", str(wrong_token)]) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["token", "x.npy"]
+
+
+def told(log: str) -> list[tuple[str, str]]:
+    """Return which sessions a worker's log says to be whose, each once, in order."""
+    return list(dict.fromkeys(re.findall(r" (s-\w+@\w+) is a session of (\S+)", log)))
+
+
+async def test_it_hears_from_a_stand_alone_hub_whose_sessions_are(start: Start, tmp_path: Path) -> None:
+    tokens = {name: secrets.token_hex(16) for name in ("bob", "ann", "ben", "*")}
+    lines = [f"{name} {'worker' if name == 'bob' else 'session'} {token}" for name, token in tokens.items()]
+    (tmp_path / "tokens").write_text("\n".join(lines))
+    (tmp_path / "bobs").write_text(tokens["bob"])
+    async with child("fedsock.hub", "--port", "0", "--token-file", str(tmp_path / "tokens")) as hub:
+        url = hub.line.split()[-1]
+        process = await start("--hub", url, "--token-file", str(tmp_path / "bobs"), "--verbose")
+        await line(process.stdout)
+        for name in ("ann", "ben", "*", "ann"):
+            async with fedsock.connect(url, token=tokens[name]) as connection:
+                bob = await connection.worker("bob")
+                assert await (bob.send(1.0) + 1) == 2.0
+        _, log = await end(process)
+    assert [user for _, user in told(log)] == ["ann", "ben", "anonymous", "ann"]
+    assert len({address for address, _ in told(log)}) == 4
+
+
+async def test_a_session_whose_token_is_anothers_now_begins_anew(start: Start, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    session_token, worker_token = secrets.token_hex(16), secrets.token_hex(16)
+    (tmp_path / "bobs").write_text(worker_token)
+    tokens.write_text(f"bob worker {worker_token}\nann session {session_token}\n")
+    async with child("fedsock.hub", "--port", "0", "--token-file", str(tokens)) as hub:
+        url = hub.line.split()[-1]
+        process = await start("--hub", url, "--token-file", str(tmp_path / "bobs"), "--verbose")
+        await line(process.stdout)
+        async with fedsock.connect(url, token=session_token) as connection:
+            bob = await connection.worker("bob")
+            x = await bob.send(1.0).wait()
+            await hub.kill()
+            tokens.write_text(f"bob worker {worker_token}\nben session {session_token}\n")
+            port = url.rpartition(":")[2]
+            async with child("fedsock.hub", "--port", port, "--token-file", str(tokens)):
+                with pytest.raises(WorkerLost, match="user_changed"):
+                    async with asyncio.timeout(30):
+                        while True:
+                            await (x + 1)
+                _, log = await end(process)
+    assert [user for _, user in told(log)] == ["ann", "ben"]
+    assert len({address for address, _ in told(log)}) == 1

@@ -288,3 +288,40 @@ async def test_frames_that_waited_are_read_although_nothing_more_is_heard(road: 
     assert road.service._outboxes == {}
     road.down(ONE)
     assert sum(one.n for one in road.got[ONE]) == 3
+
+
+def users(road: Road) -> dict[str, str]:
+    return {store.address: store.user for store in road.service._engine._sessions.values()}
+
+
+async def test_a_sessions_user_is_passed_on_to_the_engine(road: Road) -> None:
+    road.join(ONE)
+    road.join(TWO)
+    road.service.joined(ONE, "session", "ann")
+    road.service.joined(TWO, "session", None)
+    for address in (ONE, TWO):
+        road.say(address, m.Put(1, 1.0))
+        road.up(address)
+    assert users(road) == {ONE: "ann", TWO: ""}
+    # Only sessions are anybody's, and nothing said is not nobody.
+    road.service.joined(ONE, "session", None)
+    road.service.joined(TWO, "worker", "ben")
+    assert users(road) == {ONE: "ann", TWO: ""}
+    assert road.failed == []
+
+
+async def test_an_address_with_another_user_is_another_session(road: Road) -> None:
+    for address in (ONE, TWO):
+        road.join(address)
+        road.service.joined(address, "session", "ann")
+        road.say(address, m.Put(1, 1.0))
+        road.up(address)
+    road.service.joined(ONE, "session", "ben")
+    assert road.failed == [(ONE, "UserChanged")]
+    assert users(road) == {TWO: "ann"}
+    road.join(ONE)
+    road.say(ONE, m.Get(1, 1))
+    road.up(ONE)
+    road.down(ONE)
+    assert [message.code for message in road.got[ONE] if isinstance(message, m.Error)] == ["unknown_object"]
+    assert users(road) == {ONE: "ben", TWO: "ann"}

@@ -57,6 +57,11 @@ def test_describe() -> None:
     assert (tree.describe().dtype, tree.describe().shape, tree.describe().nbytes) == (None, None, 128)
 
 
+def test_a_store_without_a_user_has_none() -> None:
+    assert store().user == ""
+    assert SessionStore("s-1@0001", 1, 1, "ann").user == "ann"
+
+
 def test_filling() -> None:
     incoming, entry = Incoming(np.dtype("u1"), (2,)), Entry(1)
     store = SessionStore("s-1@0001", 100, 10)

@@ -1,0 +1,58 @@
+"""What an owner says of each data set: who may have what leaves, and in which form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+Mode = Literal["deny", "public", "aggregate"]
+"""What may leave: nothing, everything, or listed reductions over all rows."""
+
+MODES: tuple[Mode, ...] = ("deny", "public", "aggregate")
+
+Cells = int | tuple[float, ...]
+"""Cells of a table's axis: so many categories 0, 1, …, or edges."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What holds for one data set and one user.
+
+    Attributes:
+        export: what may leave.
+        min_rows: rows of a group, and of a table's cell, at least.
+        round_to: counts are rounded to multiples of it.
+        max_queries: results that one user may have of a row group; None: as many as they like.
+        row_functions: "listed", or "any": sums of any function of a row may leave, and of weighted rows.
+        group_by: cells that tables of this data set may have; None: no tables.
+    """
+
+    export: Mode = "deny"
+    min_rows: int = 10
+    round_to: int = 5
+    max_queries: int | None = None
+    row_functions: Literal["listed", "any"] = "listed"
+    group_by: Cells | None = None
+
+
+DENY = Terms()
+"""The default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The terms of one data set, by user.
+
+    Attributes:
+        everybody: for whom nothing else is said.
+        users: name -> terms.
+    """
+
+    everybody: Terms = DENY
+    users: Mapping[str, Terms] = field(default_factory=lambda: MappingProxyType({}))
+
+    def terms(self, user: str) -> Terms:
+        """Return what holds for a user; "" is one whom the hub didn't introduce, who has no grant."""
+        return self.users.get(user, self.everybody) if user else DENY

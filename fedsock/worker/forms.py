@@ -1,0 +1,101 @@
+"""What is known of an op's private inputs, and of what it makes of them. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fedsock.errors import QuotaExceeded
+from fedsock.ops import Bound, Row, check, depends_on_values, passed
+from fedsock.policy.facts import OPEN, Aggregate, Rowwise, combine
+from fedsock.policy.rules import Policy
+from fedsock.worker.arguments import held_value, private_places, resolve, stand_in
+from fedsock.worker.failures import failure_of
+from fedsock.worker.jobs import Job
+from fedsock.worker.release import measured
+from fedsock.worker.store import Entry
+
+
+class StandIns:
+    """Public values in place of an op's inputs, which remember what they stand for.
+
+    Args:
+        job: the op; some of its inputs are private.
+    """
+
+    __slots__ = ("_forms", "_job", "_kept", "_rowwise")
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._forms: dict[int, Rowwise] = {}
+        self._kept: list[Any] = []  # identities are told apart only while the objects live
+        self._rowwise = all(entry.facts is OPEN or _is_rowwise(entry) for entry in job.inputs)
+
+    def __call__(self, entry: Entry) -> Any:
+        """Return what stands in for an input."""
+        value = stand_in(entry)
+        form = entry.facts.form
+        if type(form) is Rowwise:
+            self._forms[id(value)] = form
+            self._kept.append(value)
+        return value
+
+    def tell(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Give an op's results their facts.
+
+        Args:
+            args: checked arguments, with what stands in for inputs.
+            kwargs: the same by name.
+        """
+        job = self._job
+        if not self._rowwise:
+            return
+        form = passed(job.op.fn, self._forms, args, kwargs)
+        if form is None:
+            return
+        forms = form if isinstance(form, tuple) else (form,) * len(job.results)
+        for entry, one in zip(job.results, forms, strict=True):
+            entry.facts = combine((part.facts for part in job.inputs), one)
+
+    def function(self, policy: Policy, function: Any, args: Sequence[Any]) -> Any:
+        """Return an op's function; one that also notes what a sum's largest rows make up, where that may decide.
+
+        Args:
+            policy: the owner's.
+            function: the row's.
+            args: checked arguments, with what stands in for inputs.
+        """
+        first = self._job.results[0]
+        form = first.facts.form
+        if not isinstance(form, Aggregate) or not policy.watches(first.facts):
+            return function
+        axes = tuple(known.axis for arg in args[:2] if (known := self._forms.get(id(arg))) is not None)
+        return measured(function, partial(setattr, first, "share"), form.template, axes)
+
+
+def held_arguments(worker: str, job: Job, row: Row, bound: Bound) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Return an op's arguments with the values that inputs hold; what goes wrong by them is withheld.
+
+    Args:
+        worker: its name.
+        job: the op; it is told what is withheld, and why it fails, if it does: then there are no arguments.
+        row: its row.
+        bound: what was predicted from what is public.
+    """
+    try:
+        args, kwargs = check(row, *resolve(job, held_value))
+        job.withheld = job.withheld or depends_on_values(row, args, kwargs, private_places(job))
+        if row.bound(*args, **kwargs).nbytes > bound.nbytes:
+            raise QuotaExceeded("a size that was taken from private values")
+    except Exception as error:
+        job.withheld = True
+        job.failure = failure_of(worker, job, error)
+        return (), {}
+    return args, kwargs
+
+
+def _is_rowwise(entry: Entry) -> bool:
+    return type(entry.facts.form) is Rowwise and not entry.withheld and isinstance(entry.value, np.ndarray)

@@ -1,0 +1,137 @@
+"""What an owner writes about a policy, in TOML or as a dict: ``[policy]``, and the same of each data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any, Literal, cast
+
+from fedsock.errors import ConfigError
+from fedsock.policy.terms import MODES, Agreement, Cells, Mode, Terms
+from fedsock.worker.complaints import suggestion
+from fedsock.worker.settings import Settings
+
+MOST_CELLS = 10_000
+"""Cells that an axis of a table may have."""
+
+ROW_FUNCTIONS = ("listed", "any")
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetPolicy:
+    """What holds for the arrays of one file.
+
+    Attributes:
+        agreement: for all of them.
+        cells: of tables, by key; that of a file that is one array is "".
+    """
+
+    agreement: Agreement = field(default_factory=Agreement)
+    cells: Mapping[str, Cells] = field(default_factory=lambda: MappingProxyType({}))
+
+    def of(self, key: str) -> Agreement:
+        """Return the agreement on one array.
+
+        Args:
+            key: of the array in its file; "" when the file is one array.
+        """
+        cells = self.cells.get(key)
+        users = {name: replace(terms, group_by=cells) for name, terms in self.agreement.users.items()}
+        return Agreement(replace(self.agreement.everybody, group_by=cells), MappingProxyType(users))
+
+
+def read_policy(settings: Settings) -> Agreement:
+    """Return what a ``policy`` table says for everybody and for single users.
+
+    Args:
+        settings: the table; its keys are asked for, and it is finished.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type or a value that can't be; names it and what is allowed.
+    """
+    agreement = _agreement(settings, Agreement())
+    settings.finish()
+    return agreement
+
+
+def read_dataset_policy(settings: Settings, base: Agreement) -> DatasetPolicy:
+    """Return what a data set's ``policy`` table says; what it leaves out is as in another.
+
+    Args:
+        settings: the table; its keys are asked for, and it is finished.
+        base: what holds otherwise.
+
+    Raises:
+        ConfigError: as ``read_policy``.
+    """
+    agreement = _agreement(settings, base)
+    value = settings.anything("group_by")
+    tables = value if isinstance(value, dict) else {} if value is None else {"": value}
+    cells = {key: _cells(settings, f"group_by.{key}" if key else "group_by", one) for key, one in tables.items()}
+    settings.finish()
+    return DatasetPolicy(agreement, MappingProxyType(cells))
+
+
+def policy_of_virtual(policy: Any) -> tuple[Agreement, dict[str, Agreement]]:
+    """Return what ``virtual_worker(policy=…)`` says: for all data sets, and for those that it names.
+
+    Args:
+        policy: None, a mode's name, or a dict of what a TOML's ``policy`` table takes, beside which
+            ``datasets`` holds the same for single ones.
+
+    Raises:
+        ConfigError: as ``read_policy``; or another type.
+    """
+    if policy is None or isinstance(policy, str):
+        policy = {} if policy is None else {"export": policy}
+    if not isinstance(policy, Mapping):
+        raise ConfigError(f"policy: expected a mode's name or a dict, not {type(policy).__name__}")
+    rest = {key: value for key, value in policy.items() if key != "datasets"}
+    base = read_policy(Settings(rest, "policy"))
+    datasets = Settings({"datasets": policy.get("datasets") or {}}, "policy").table("datasets")
+    return base, {name: read_dataset_policy(table, base).of("") for name, table in datasets.tables().items()}
+
+
+def _agreement(settings: Settings, base: Agreement) -> Agreement:
+    everybody = _terms(settings, base.everybody)
+    # What is said for everybody here holds for a user of whom something is said elsewhere, but for that.
+    users = dict(base.users)
+    for name, table in settings.table("users").tables().items():
+        users[name] = _terms(table, users.get(name, everybody))
+        table.finish()
+    return Agreement(everybody, MappingProxyType(users))
+
+
+def _terms(settings: Settings, base: Terms) -> Terms:
+    limit = settings.integer("max_queries", -1, low=1, high=2**53 - 1)
+    return replace(
+        base,
+        export=cast(Mode, _one_of(settings, "export", base.export, MODES)),
+        min_rows=settings.integer("min_rows", base.min_rows, low=1, high=2**53 - 1),
+        round_to=settings.integer("round_to", base.round_to, low=1, high=2**31 - 1),
+        max_queries=base.max_queries if limit < 0 else limit,
+        row_functions=cast(
+            Literal["listed", "any"], _one_of(settings, "row_functions", base.row_functions, ROW_FUNCTIONS)
+        ),
+    )
+
+
+def _one_of(settings: Settings, key: str, default: str, allowed: tuple[str, ...]) -> str:
+    word = settings.text(key, default)
+    if word not in allowed:
+        raise settings.complaint(key, f"unknown value {word!r}{suggestion(word, allowed)}")
+    return word
+
+
+def _cells(settings: Settings, key: str, value: Any) -> Cells:
+    if type(value) is int and 1 <= value <= MOST_CELLS:
+        return value
+    if isinstance(value, (list, tuple)) and 2 <= len(value) <= MOST_CELLS + 1:
+        numbers = [one for one in value if type(one) in (int, float) and abs(one) <= 2**53]
+        if len(numbers) == len(value) and all(low < high for low, high in pairwise(numbers)):
+            return tuple(map(float, numbers))
+    raise settings.complaint(
+        key, f"expected a number of categories, 1 to {MOST_CELLS}, or a list of rising edges, not {value!r}"
+    )

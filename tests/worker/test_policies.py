@@ -1,0 +1,80 @@
+"""What an owner writes about a policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fedsock.errors import ConfigError
+from fedsock.policy.terms import Agreement, Terms
+from fedsock.worker.policies import policy_of_virtual, read_dataset_policy, read_policy
+from fedsock.worker.settings import Settings
+
+
+def test_single_users_have_what_everybody_has_but_for_what_is_said_of_them() -> None:
+    found = read_policy(
+        Settings({"export": "aggregate", "min_rows": 20, "users": {"ann": {"export": "public"}}}, "bob.toml", "policy")
+    )
+    assert found.everybody == Terms(export="aggregate", min_rows=20)
+    assert found.users == {"ann": Terms(export="public", min_rows=20)}
+
+
+def test_a_data_set_has_what_all_have_but_for_what_is_said_of_it() -> None:
+    base = Agreement(Terms(min_rows=20), {"ann": Terms(export="public")})
+    wanted = {
+        "export": "aggregate",
+        "max_queries": 9,
+        "round_to": 1,
+        "row_functions": "any",
+        "group_by": {"y": 10, "x": [0, 1.5]},
+    }
+    found = read_dataset_policy(Settings(wanted, "bob.toml", "datasets.d.policy"), base)
+    aggregate = Terms(export="aggregate", min_rows=20, max_queries=9, round_to=1, row_functions="any")
+    assert found.of("z").everybody == aggregate
+    assert found.of("y").everybody.group_by == 10 and found.of("x").everybody.group_by == (0.0, 1.5)
+    assert found.of("y").users["ann"] == Terms(export="public", group_by=10)
+
+
+@pytest.mark.parametrize(
+    ("policy", "terms", "single"),
+    [
+        (None, Terms(), {}),
+        ("public", Terms(export="public"), {}),
+        (
+            {"export": "aggregate", "datasets": {"y": {"group_by": 3}}},
+            Terms(export="aggregate"),
+            {"y": Terms(export="aggregate", group_by=3)},
+        ),
+    ],
+)
+def test_a_virtual_workers_policy(policy: Any, terms: Terms, single: dict[str, Terms]) -> None:
+    base, datasets = policy_of_virtual(policy)
+    assert base.everybody == terms
+    assert {name: agreement.everybody for name, agreement in datasets.items()} == single
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("agregate", r"policy: export: unknown value 'agregate'; did you mean 'aggregate'\?"),
+        ({"exports": "deny"}, r"policy: exports: unknown key; did you mean 'export'\?"),
+        ({"min_rows": 0}, r"policy: min_rows: expected a whole number from 1"),
+        ({"round_to": 1.5}, r"policy: round_to: expected a whole number, not a decimal"),
+        ({"max_queries": -1}, r"policy: max_queries: expected a whole number from 1"),
+        ({"row_functions": "all"}, r"policy: row_functions: unknown value 'all'"),
+        ({"users": {"ann": {"epsilon": 1}}}, r"policy: users\.ann\.epsilon: unknown key"),
+        ({"users": {"ann": "public"}}, r"policy: users\.ann: expected a table, not text"),
+        ({"group_by": 3}, r"policy: group_by: unknown key"),
+        ({"datasets": {"y": {"group_by": [1, 0]}}}, r"datasets\.y\.group_by: expected a number of categories"),
+        ({"datasets": {"y": {"group_by": [0, float("nan")]}}}, r"group_by: expected a number of categories"),
+        ({"datasets": {"y": {"group_by": 0}}}, r"group_by: expected a number of categories, 1 to 10000"),
+        ({"datasets": {"y": {"group_by": True}}}, r"group_by: expected a number of categories"),
+        ({"datasets": {"y": {"group_by": {"z": "a"}}}}, r"group_by.*expected a number of categories"),
+        ({"datasets": 3}, r"policy: datasets: expected a table"),
+        (3, r"policy: expected a mode's name or a dict, not int"),
+    ],
+)
+def test_a_policy_that_cant_be_names_its_key_and_what_is_allowed(policy: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        policy_of_virtual(policy)
