@@ -232,7 +232,7 @@ class Ledger:
             line: Charge | Query | Recovered = _decode(text)
             # The same line written again shows what a reader overlooks: a key that comes twice, blanks, another order.
             fault = None if msgspec.json.encode(line) == text else "it is not as a worker writes it"
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigError(f"{where}: malformed ({error}); {_WAY_OUT}") from error
         if fault is None and line.n != self._count + 1:
             fault = f"it says that it is line {line.n}; lines are missing, or were put in"

@@ -277,6 +277,8 @@ def test_a_torn_line_that_is_no_text_is_quoted_and_a_long_one_in_part(reopen: Op
         (b'{"t":"query"', b'\n{"t":"query"'),
         (b'{"t":"query"', b'[]\n{"t":"query"'),
         (b"ann", b"\xff"),
+        (b'{"t":"query"', b'{"a":' * 100_000),
+        (b'"n":2', b'"n":' + b"2" * 5_000),
     ],
 )
 def test_a_malformed_line_is_refused_by_file_and_number(reopen: Open, folder: Path, old: bytes, new: bytes) -> None:
