@@ -36,9 +36,9 @@ SMALLEST_DELTA = Decimal("1e-30")
 SHOWN_DIGITS = 6
 """Of what is left, as texts say it; rounded down."""
 
-_UNIT = 10**PLACES
+_UNITS = 10**PLACES
 _DIGITS = 100  # of the one conversion that can't be exact; its error is some 10**-80, and it is rounded by 10**-60
-_RHO_UNIT = 10 ** (2 * PLACES)
+_RHO_UNITS = 10 ** (2 * PLACES)
 
 Mode = Literal["pure", "zcdp"]
 """How losses are counted: epsilon by epsilon, or rho by rho."""
@@ -116,6 +116,9 @@ class Budget:
 class Account:
     """What is spent of a budget, by user.
 
+    Costs are whole numbers, so that sums are exact and fast: of 10**-30 of an epsilon, or with a delta of half of
+    10**-60 of a rho, which is the square of the former.
+
     Args:
         budget: the owner's.
     """
@@ -126,10 +129,10 @@ class Account:
         self.budget = budget
         self._total = self._worth(budget.epsilon)
         self._per_user = self._total if budget.epsilon_per_user is None else self._worth(budget.epsilon_per_user)
-        self._spent = Fraction(0)
-        self._of_user: dict[str, Fraction] = {}
+        self._spent = 0
+        self._of_user: dict[str, int] = {}
 
-    def cost(self, epsilon: Decimal) -> Fraction:
+    def cost(self, epsilon: Decimal) -> int:
         """Return what a release costs: its epsilon, or with a delta its rho = epsilon**2 / 2.
 
         Args:
@@ -143,10 +146,10 @@ class Account:
         """
         if fault := epsilon_fault(epsilon):
             raise OpValueError(f"epsilon: {fault}")
-        exact = Fraction(epsilon)
-        return exact * exact / 2 if self.budget.delta else exact
+        units = _units(epsilon)
+        return units * units if self.budget.delta else units
 
-    def may(self, user: str, cost: Fraction) -> bool:
+    def may(self, user: str, cost: int) -> bool:
         """Return whether a user may still spend so much.
 
         Args:
@@ -155,7 +158,7 @@ class Account:
         """
         return cost <= self._room(user)
 
-    def spend(self, user: str, cost: Fraction) -> None:
+    def spend(self, user: str, cost: int) -> None:
         """Note what was spent. Whether it may be is asked before: what happened counts in any case.
 
         Args:
@@ -163,7 +166,7 @@ class Account:
             cost: as ``cost`` returns it.
         """
         self._spent += cost
-        self._of_user[user] = self._of_user.get(user, Fraction(0)) + cost
+        self._of_user[user] = self._of_user.get(user, 0) + cost
 
     def left(self, user: str) -> Decimal:
         """Return the largest epsilon that one release for a user may still have; 0 if there is none.
@@ -171,18 +174,16 @@ class Account:
         Args:
             user: who asks.
         """
-        room = self._room(user)
-        if room <= 0:
-            return Decimal(0)
-        units = math.isqrt(math.floor(2 * room * _RHO_UNIT)) if self.budget.delta else math.floor(room * _UNIT)
-        left = _decimal(units)
+        room = max(0, self._room(user))
+        left = _decimal(math.isqrt(room) if self.budget.delta else room)
         return left if left >= SMALLEST else Decimal(0)
 
-    def _room(self, user: str) -> Fraction:
-        return min(self._total - self._spent, self._per_user - self._of_user.get(user, Fraction(0)))
+    def _room(self, user: str) -> int:
+        return min(self._total - self._spent, self._per_user - self._of_user.get(user, 0))
 
-    def _worth(self, epsilon: Decimal) -> Fraction:
-        return total_rho(epsilon, self.budget.delta)[0] if self.budget.delta else Fraction(epsilon)
+    def _worth(self, epsilon: Decimal) -> int:
+        delta = self.budget.delta
+        return math.floor(2 * total_rho(epsilon, delta)[0] * _RHO_UNITS) if delta else _units(epsilon)
 
 
 def total_rho(epsilon: Decimal, delta: Decimal) -> tuple[Fraction, Decimal]:
@@ -218,7 +219,7 @@ def total_rho(epsilon: Decimal, delta: Decimal) -> tuple[Fraction, Decimal]:
         excess = Decimal(math.exp(low))
         alpha = 1 + excess
         rho = (epsilon + (delta.ln() + alpha.ln()) / excess - (excess / alpha).ln()) / alpha
-        return max(Fraction(0), Fraction(math.floor(rho * _RHO_UNIT) - 1, _RHO_UNIT)), alpha
+        return max(Fraction(0), Fraction(math.floor(rho * _RHO_UNITS) - 1, _RHO_UNITS)), alpha
 
 
 def shown(epsilon: Decimal) -> str:
@@ -229,6 +230,12 @@ def shown(epsilon: Decimal) -> str:
     """
     with localcontext(prec=SHOWN_DIGITS, rounding="ROUND_DOWN"):
         return f"{(+epsilon).normalize():f}"
+
+
+def _units(epsilon: Decimal) -> int:
+    """Return an epsilon in units of 10**-PLACES, exactly: it has no more decimals."""
+    above, below = epsilon.as_integer_ratio()
+    return int(above * _UNITS // below)
 
 
 def _decimal(units: int) -> Decimal:

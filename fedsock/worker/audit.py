@@ -228,7 +228,7 @@ def _fault(line: bytes, number: int, head: str) -> str | None:
     """Return what shows that a line, or the one before it, is not what was written."""
     try:
         found = msgspec.json.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return "is no JSON; it was changed"
     if not isinstance(found, dict) or not isinstance(found.get("t"), str) or not isinstance(found.get("at"), str):
         return "is no line of an audit file"

@@ -150,13 +150,14 @@ class Ledger:
     def left(self, group: str, user: str) -> Decimal:
         """Return the largest epsilon that one release may still have; 0 if there is none, or no budget.
 
+        It waits for no disk, so that an event loop may ask: what is being charged just now may be counted or not.
+
         Args:
             group: the row group.
             user: who asks.
         """
-        with self._lock:
-            account = self._accounts.get(group)
-            return Decimal(0) if account is None else account.left(user)
+        account = self._accounts.get(group)
+        return Decimal(0) if account is None else account.left(user)
 
     def count(self, group: str, user: str, limit: int) -> None:
         """Count a query, before it is answered.
@@ -179,15 +180,14 @@ class Ledger:
             self._add_query(group, user)
 
     def queries_left(self, group: str, user: str, limit: int) -> int:
-        """Return how many queries a user may still ask.
+        """Return how many queries a user may still ask; waits for no disk, like ``left``.
 
         Args:
             group: the row group.
             user: who asks.
             limit: so many the owner allows this user for this group.
         """
-        with self._lock:
-            return max(0, limit - self._queries.get((group, user), 0))
+        return max(0, limit - self._queries.get((group, user), 0))
 
     def close(self) -> None:
         """Close the file; nothing can be charged afterwards."""
@@ -245,7 +245,7 @@ class Ledger:
             line: Charge | Query | Recovered = _decode(text)
             # The same line written again shows what a reader overlooks: a key that comes twice, blanks, another order.
             fault = None if msgspec.json.encode(line) == text else "it is not as a worker writes it"
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigError(f"{where}: malformed ({error}); {_WAY_OUT}") from error
         if fault is None and line.n != self._count + 1:
             fault = f"it says that it is line {line.n}; lines are missing, or were put in"

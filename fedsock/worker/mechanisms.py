@@ -42,8 +42,8 @@ MOST_SCALE = 2.0**56
 MOST_SUBJECT_ROWS = 2**20
 """No subject may have more rows."""
 
-MOST_NUMBERS = 2**16
-"""Numbers in one release: columns, cells or candidates. Drawing so many takes about a second."""
+MOST_NUMBERS = 2**14
+"""Numbers in one release: columns, cells or candidates. Noise for so many takes about half a second."""
 
 LARGEST_BOUND = 1e100
 """Bounds lie within it and differ by at least its inverse, so that no float made of them overflows."""
@@ -58,7 +58,7 @@ QUANTILE_STEPS = 10_000
 """A quantile is rounded to so many steps between 0 and 1: scores are integers."""
 
 HAIRS = 30
-"""Tries to find a scale that is expensive enough; the last one adds 2**-23 of it, and one or two do."""
+"""Tries to find a scale that is large enough; one or two do, and the last would add 2**-23 of it."""
 
 KINDS = ("sum", "mean", "count", "histogram", "quantile")
 """What can be released."""
@@ -97,9 +97,9 @@ class Mechanism:
         """
         if values.shape != self.shape or values.dtype != self.dtype:
             raise OpValueError(f"prepared for {self.dtype}{self.shape}, not for {values.dtype}{values.shape}")
-        with np.errstate(all="ignore"):  # a warning would tell of the values
+        with np.errstate(all="ignore"):  # a warning would tell of the values, whatever this process makes of warnings
             exact = self.statistic.tally(values)
-        return self.statistic.read(self.measurement(exact.tolist()))
+            return self.statistic.read(self.measurement(exact.tolist()))
 
 
 def release(kind: str, values: Array, **options: Any) -> Any:

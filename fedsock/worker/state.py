@@ -138,19 +138,15 @@ class State:
 
     def _make(self, folder: Path) -> None:
         try:
-            folder.mkdir(mode=FOLDER_MODE, parents=True)
-            # A folder that is lost with the power would take with it what was synced in it.
-            sync_folder(folder.parent)
-        except FileExistsError:
-            pass
+            with suppress(FileExistsError):
+                folder.mkdir(mode=FOLDER_MODE, parents=True)
+                # A folder that is lost with the power would take with it what was synced in it.
+                sync_folder(folder.parent)
+            mode = folder.stat().st_mode
         except OSError as error:
             raise ConfigError(
                 f"{folder}: the folder of what the worker must remember can't be made: {error}"
             ) from error
-        try:
-            mode = folder.stat().st_mode
-        except OSError as error:
-            raise ConfigError(f"{folder}: can't be used: {error.strerror}") from error
         if not stat.S_ISDIR(mode):
             raise ConfigError(f"{folder}: is no folder; what the worker must remember needs one")
         if mode & (stat.S_IWGRP | stat.S_IWOTH):

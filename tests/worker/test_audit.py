@@ -168,6 +168,8 @@ def test_every_changed_byte_is_seen(reopen: Open, file: Path) -> None:
         (lambda all: [*all[:4], b"[1]"], "line 5: is no line", 4),
         (lambda all: [*all[:4], all[4].replace(b'"n":5', b'"n":6')], "line 5: says that it is line 6", 4),
         (lambda all: [*all, b""], "line 6: is no JSON", 5),
+        (lambda all: [*all, b"[" * 100_000], "line 6: is no JSON", 5),
+        (lambda all: [*all, b"1" * 5_000], "line 6: is no JSON", 5),
     ],
 )
 def test_a_change_is_named_by_its_line(
@@ -222,6 +224,13 @@ def test_what_a_record_says_breaks_no_chain(
     ]
     audit.close()
     state.close()
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_break_the_verifier(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
+    path = tmp_path_factory.mktemp("any") / "audit.jsonl"
+    path.write_bytes(text)
+    assert verify(path).lines == 0
 
 
 # Crashes and disks.

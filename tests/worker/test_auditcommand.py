@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,6 +88,16 @@ def test_nothing_to_read_is_one_clear_line(
     assert main(["audit", "--verify", option, str(tmp_path / "none")]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("fedsock.worker: ") and err.count("\n") == 1 and said in err
+
+
+def test_it_is_a_command_of_its_own_beside_the_worker(tmp_path: Path, head: str) -> None:
+    command = [sys.executable, "-W", "error", "-m", "fedsock.worker", "audit", "--verify", "--config", "bob.toml"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    result = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=60, check=True
+    )
+    assert result.stdout == f"bob.state/audit.jsonl: 3 lines, each as it was written; head {head}\n"
+    assert result.stderr == ""
 
 
 def test_its_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:

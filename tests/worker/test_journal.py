@@ -31,12 +31,14 @@ class Disk:
         self.failing = ""
         self.taken = 0
         self.synced = 0
+        self.written: list[tuple[int, bytes]] = []
 
     def __getattr__(self, name: str) -> object:
         return getattr(os, name)
 
     def pwrite(self, handle: int, data: bytes, at: int) -> int:
         if self.failing != "pwrite":
+            self.written.append((at, data))
             return os.pwrite(handle, data, at)
         if self.taken == 0:
             raise OSError(28, "No space left on device")
@@ -113,6 +115,33 @@ def test_a_write_that_fails_is_gone_before_the_next(state: State, disk: Disk, fa
     disk.failing = ""
     journal.append(b"x\n", sync=True)
     assert journal.path.read_bytes() == b"unsynced\nx\n"
+    journal.close()
+
+
+def test_after_a_failed_sync_all_that_was_not_synced_is_written_once_more(state: State, disk: Disk) -> None:
+    """The system may take for written what it failed to write, and no later sync would bring it to the disk."""
+    journal = opened(state)
+    journal.append(b"one\n", sync=True)
+    journal.append(b"two\n", sync=False)
+    disk.failing = "fsync"
+    with pytest.raises(OSError, match="Input/output"):
+        journal.append(b"three\n", sync=True)
+    disk.failing = ""
+    disk.written.clear()
+    journal.append(b"four\n", sync=False)
+    assert disk.written == [(4, b"two\n"), (8, b"four\n")]
+    assert disk.synced == 2
+    journal.close()
+
+
+def test_a_disk_that_takes_a_little_at_a_time_gets_all(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = opened(state)
+    assert journal.path is not None
+    pwrite = os.pwrite
+    with monkeypatch.context() as slow:
+        slow.setattr(journal_module.os, "pwrite", lambda handle, data, at: pwrite(handle, data[:3], at))
+        journal.append(b"a line\nand another\n", sync=True)
+    assert journal.path.read_bytes() == b"a line\nand another\n"
     journal.close()
 
 

@@ -91,6 +91,7 @@ def events(kind: str, first: Array, second: Array) -> Iterator[tuple[int, int]]:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", KINDS)
 def test_empirical_loss_of_pure_releases_is_within_epsilon_and_not_far_from_it(kind: str) -> None:
     epsilon = 1.0
@@ -109,13 +110,14 @@ def test_empirical_loss_of_pure_releases_is_within_epsilon_and_not_far_from_it(k
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["sum", "histogram", "quantile"])
 def test_empirical_loss_of_zcdp_releases_is_within_rho(kind: str) -> None:
     """Renyi divergence of order 2 is at most 2 rho, and what is seen of it through cells never more than the whole."""
     rho = 0.5
     first, second = (np.array(rows, dtype=float) for rows in NEIGHBOURS[kind])
     mechanism = prepared(kind, first, zcdp=True)
-    a, b = (noisy(mechanism, rows, DRAWS // 2 if kind == "sum" else DRAWS // 5) for rows in (first, second))
+    a, b = (noisy(mechanism, rows, DRAWS // 2 if kind == "sum" else DRAWS // 8) for rows in (first, second))
     # The direction in which the two differ; of selections, the candidate itself.
     moved = mechanism.statistic.tally(second) - mechanism.statistic.tally(first)
     a, b = (a[:, 0], b[:, 0]) if kind == "quantile" else (a @ np.sign(moved), b @ np.sign(moved))
@@ -181,13 +183,13 @@ def test_the_loss_is_never_above_what_was_asked_for_and_hardly_below(
 
 
 @pytest.mark.parametrize("zcdp", [False, True])
-def test_columns_are_paid_for_together(zcdp: bool) -> None:
-    single, table = prepared("sum", np.zeros(5), zcdp=zcdp), prepared("sum", np.zeros((5, 9)), zcdp=zcdp)
-    share = 3.0 if zcdp else 9.0  # L2 and L1
-    assert single.measurement.map(GRID * share) == pytest.approx(
-        table.measurement.map(GRID * share) * share ** (1 + zcdp)
-    )
-    assert table.loss <= (0.5 if zcdp else 1)
+@pytest.mark.parametrize(("kind", "step"), [("sum", GRID), ("mean", GRID), ("count", 1)])
+def test_columns_are_paid_for_together(kind: str, step: int, zcdp: bool) -> None:
+    single, table = prepared(kind, np.zeros(5), zcdp=zcdp), prepared(kind, np.zeros((5, 3, 3)), zcdp=zcdp)
+    share = 3.0 if zcdp else 9.0  # of a row that moves all nine: L2 and L1
+    assert single.loss == pytest.approx(0.5 if zcdp else 1)
+    assert table.measurement.map(step * share) == table.loss == pytest.approx(single.loss)
+    assert single.measurement.map(step * share) == pytest.approx(single.loss * 9)
 
 
 @pytest.mark.parametrize(("zcdp", "spread"), [(False, math.sqrt(2)), (True, 1.0)])
@@ -250,7 +252,7 @@ def test_every_draw_is_a_new_one() -> None:
     assert len({mechanism.draw(np.ones(10)) for _ in range(20)}) == 20
 
 
-ODD = [np.nan, np.inf, -np.inf, -0.0, 1e308, -1e308, 5e-324]
+ODD = [np.nan, np.inf, -np.inf, -0.0, 1e308, -1e308, 1e-310, 5e-324]
 
 
 @pytest.mark.parametrize("zcdp", [False, True])
@@ -259,7 +261,9 @@ def test_nothing_fails_or_warns_because_of_values(kind: str, zcdp: bool) -> None
     signalling = np.array([0x7FF0000000000001], dtype=np.uint64).view(np.float64)[0]
     for odd in (*ODD, signalling):
         for rows in (np.full(6, odd), np.array([odd, 1.0, 2.0]), np.array([odd, -odd, np.nan])):
-            answer = release(kind, rows, epsilon=ONE, zcdp=zcdp, **OPTIONS[kind])
+            mechanism = prepared(kind, rows, zcdp=zcdp)
+            with np.errstate(all="raise"):
+                answer = mechanism.draw(rows)
             assert np.isfinite(answer).all()
     for dtype in ("float16", "float32", "int8", "uint64", "int64", "bool"):
         limits = np.array([0, 1], dtype=dtype) if dtype == "bool" else None
@@ -268,11 +272,13 @@ def test_nothing_fails_or_warns_because_of_values(kind: str, zcdp: bool) -> None
         assert np.isfinite(release(kind, rows, epsilon=ONE, zcdp=zcdp, **OPTIONS[kind])).all()
 
 
-@pytest.mark.parametrize("bounds", [(-1e100, 1e100), (0, 1e-100), (1e99, 1e100), (1e16, 1e16 + 2), (-1, 0)])
+@pytest.mark.parametrize("bounds", [(-1e100, 1e100), (0, 1e100), (0, 1e-100), (1e99, 1e100), (1e16, 1e16 + 2), (-1, 0)])
 @pytest.mark.parametrize("kind", ["sum", "mean"])
 def test_bounds_at_the_edge_of_floats_do(kind: str, bounds: tuple[float, float]) -> None:
+    mechanism = prepare(kind, (7,), np.dtype(float), epsilon=Decimal(100), zcdp=False, bounds=bounds)
     for odd in ODD:
-        assert np.isfinite(release(kind, np.full(7, odd), epsilon=Decimal(100), zcdp=False, bounds=bounds))
+        with np.errstate(all="raise"):  # underflow, where a tiny value is measured by huge steps
+            assert np.isfinite(mechanism.draw(np.full(7, odd)))
     middle = np.full(7, bounds[0] + (bounds[1] - bounds[0]) / 2)
     answer = release("mean", middle, epsilon=Decimal(10**6), zcdp=False, bounds=bounds)
     assert bounds[0] <= answer <= bounds[1]
@@ -310,8 +316,8 @@ CANDIDATES = {"candidates": [0, 1, 2]}
         ("sum", {"bounds": (-(10**400), 0)}, "finite"),
         ("sum", {"bounds": (0, Decimal("sNaN"))}, "finite"),
         ("sum", {"bounds": (0, 1e-101)}, "must ascend"),
-        ("histogram", {"edges": [0]}, "2 to 65,536 numbers, not 1"),
-        ("histogram", {"edges": []}, "2 to 65,536"),
+        ("histogram", {"edges": [0]}, "2 to 16,384 numbers, not 1"),
+        ("histogram", {"edges": []}, "2 to 16,384"),
         ("histogram", {"edges": [0, 2, 1]}, "1.0 comes after 2.0"),
         ("histogram", {"edges": [0, 1, 1]}, "must ascend"),
         ("histogram", {"edges": np.arange(70_000.0)}, "not 70,000"),
@@ -376,7 +382,7 @@ def test_rows_that_can_not_be_released_are_refused_by_shape_and_dtype(kind: str)
     with pytest.raises(OpValueError, match="rows; at most"):
         prepare(kind, (2**31 + 1,), np.dtype(float), **options)
     with pytest.raises(OpValueError, match="columns; at most"):
-        prepare(kind, (10, 300, 300), np.dtype(float), **options)
+        prepare(kind, (10, 130, 130), np.dtype(float), **options)
     if kind in ("histogram", "quantile"):
         with pytest.raises(OpValueError, match="select a column"):
             prepare(kind, (10, 2), np.dtype(float), **options)

@@ -161,6 +161,17 @@ def test_a_lock_that_is_no_file_is_refused(tmp_path: Path) -> None:
         State(tmp_path).lock()
 
 
+def test_a_system_without_locks_is_said(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(state_module.fcntl, "flock", fail)
+        with pytest.raises(ConfigError, match="lock: can't be locked: No locks available"):
+            state.lock()
+    state.lock()
+
+
 def test_the_default_folder_is_beside_the_configuration() -> None:
     assert default_folder("bob", "/srv/workers/bob.toml") == Path("/srv/workers/bob.state")
     assert default_folder("bob", None) == Path("bob.state")

@@ -130,6 +130,13 @@ def test_what_is_no_number_counts_as_the_lower_bound_and_infinity_as_its_bound()
     assert tally(quantile([0, 1, 2], 1, 2), odd).tolist() == [1, 3, 4]
 
 
+def test_a_sum_stays_on_its_grid_even_if_clipping_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What noise was sized for is held in integers, where no float can slip past."""
+    monkeypatch.setattr(tallies, "_clipped", lambda values, low, high: values.astype(np.float64))
+    for odd in (np.nan, np.inf, -np.inf, 1e300, -1e300, 17.0, -17.0):
+        assert tally(sums(0, 16), np.array([odd])).tolist() in ([0], [GRID])
+
+
 def test_order_does_not_matter() -> None:
     values = np.array([1e16, 1.0, -1e16, 1.0, 0.3, 0.1, 0.2])
     shuffled = values[[0, 2, 1, 3, 5, 6, 4]]
