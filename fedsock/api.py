@@ -239,7 +239,12 @@ class Connection(ABC):
         return await self._open_session.search(*tags)
 
     async def virtual_worker(
-        self, name: str, data: Mapping[str, Any] | None = None, private: bool = True, policy: Any = None
+        self,
+        name: str,
+        data: Mapping[str, Any] | None = None,
+        private: bool = True,
+        policy: Any = None,
+        mock: bool = False,
     ) -> WorkerHandle:
         """Start a worker in this process: the same engine and the same bytes.
 
@@ -249,6 +254,7 @@ class Connection(ABC):
             private: whether they stay there.
             policy: what may leave: a mode ("deny", the default, "public", "aggregate"), or a dict of what a
                 worker's TOML has under ``[policy]``, with ``datasets`` for single ones.
+            mock: offer made-up data of the same names, shapes and dtypes beside them (``.mock.datasets``).
 
         Raises:
             ConfigError: name, data or policy are wrong.
@@ -260,7 +266,7 @@ class Connection(ABC):
         session.check_loop()
         if wrong := worker_name_fault(name):
             raise ConfigError(f"name={name!r}: {wrong}")
-        service = WorkerService(Engine(name, datasets_from_mapping(data or {}, private, policy)))
+        service = WorkerService(Engine(name, datasets_from_mapping(data or {}, private, policy, mock)))
         peer = Peer(name, "worker", self._dial, service, token=self._token())
         service.attach(peer)
         self._virtual[peer] = service
