@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-Mode = Literal["deny", "public", "aggregate"]
-"""What may leave: nothing, everything, or listed reductions over all rows."""
+Mode = Literal["deny", "public", "aggregate", "ask"]
+"""What may leave: nothing, everything, listed reductions over all rows, or what the owner approves one by one."""
 
-MODES: tuple[Mode, ...] = ("deny", "public", "aggregate")
+MODES: tuple[Mode, ...] = ("deny", "public", "aggregate", "ask")
 
 Cells = int | tuple[float, ...]
 """Cells of a table's axis: so many categories 0, 1, …, or edges."""

@@ -18,6 +18,7 @@ from fedsock.expression import NO_KWARGS, Expression
 from fedsock.ops import TABLE, fill, leaves, template_of
 from fedsock.protocol import messages, values
 from fedsock.session import display, transfer
+from fedsock.session.exportrequest import ExportRequest, requested
 from fedsock.session.groups import group, mapped
 from fedsock.session.metadata import known_dtype, known_shape
 from fedsock.session.records import FAILED, NESTED, OWNER, PENDING, Holder, Meta, Record
@@ -94,6 +95,18 @@ class Pointer(Holder, Expression):
         """
         record = self._record
         return fetch(record, Hold(record), timeout, release)
+
+    async def request(self, why: str) -> ExportRequest:
+        """Ask the worker's owner to let the value leave; returns at once, and ``await`` of that waits for the answer.
+
+        Args:
+            why: what it is needed for, for the owner to read.
+
+        Raises:
+            ExportDenied: the owner takes no requests for it, or it was made of too much to be read.
+            OpFailed, WorkerLost, PointerReleased: there is no value.
+        """
+        return await requested(self, why)
 
     async def wait(self) -> Pointer:
         """Return the pointer once its value is there; no data moves; cancelling ends this wait only.

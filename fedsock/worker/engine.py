@@ -16,14 +16,17 @@ from fedsock.errors import BadMessage, IdReused, OpCancelled, QuotaExceeded
 from fedsock.ops import TABLE, Row
 from fedsock.policy.rules import Policy
 from fedsock.protocol import messages as m
+from fedsock.worker.approvals import Approvals
 from fedsock.worker.arrivals import Arrivals
 from fedsock.worker.catalog import Catalog
 from fedsock.worker.datasets import Dataset
 from fedsock.worker.exports import Exports
 from fedsock.worker.jobs import Compute, Errand, Instruction, SendValue, Stopped
 from fedsock.worker.ledger import Ledger
+from fedsock.worker.lineage import Given
 from fedsock.worker.names import SESSION_PREFIX
 from fedsock.worker.replies import Replies
+from fedsock.worker.requests import Answering, Requests
 from fedsock.worker.runner import Runner
 from fedsock.worker.state import State
 from fedsock.worker.store import GIVEN_UP, LEAF_BYTES, PENDING, READY, Entry, SessionStore
@@ -54,6 +57,8 @@ class Engine:
         quota_objects: objects a session may hold.
         op_seconds: how long an op may be expected to take.
         ledger: counts queries; None: one that forgets with the process.
+        approvals: what the owner was asked for; None: some that are forgotten with the process.
+        answering: the owner's function that answers requests at once.
         table: the ops there are.
     """
 
@@ -67,6 +72,8 @@ class Engine:
         quota_objects: int = QUOTA_OBJECTS,
         op_seconds: float = OP_SECONDS,
         ledger: Ledger | None = None,
+        approvals: Approvals | None = None,
+        answering: Answering | None = None,
         table: Mapping[str, Row] = TABLE,
     ) -> None:
         self.name = name
@@ -78,7 +85,8 @@ class Engine:
         self._cancelled: list[int] = []
         self._replies = Replies()
         policy = policy or Policy({key: dataset.agreement for key, dataset in datasets.items()})
-        self._exports = Exports(name, policy, self._replies, ledger or Ledger(State(), {}))
+        self._requests = Requests(name, policy, self._replies, approvals or Approvals(State()), answering)
+        self._exports = Exports(name, policy, self._replies, ledger or Ledger(State(), {}), self._requests)
         self._runner = Runner(name, table, self._replies, self._exports, op_seconds)
         self._arrivals = Arrivals(name, self._replies, self._runner)
         self._started = time.time()
@@ -87,6 +95,8 @@ class Engine:
             m.Put: self._put,
             m.Get: self._errand,
             m.Transfer: self._errand,
+            m.Request: self._errand,
+            m.Outcome: self._outcome,
             m.Release: self._release,
             m.Cancel: self._cancel,
             m.Ask: self._ask,
@@ -193,10 +203,20 @@ class Engine:
         store = self._sessions.pop(peer, None)
         if store is not None:
             store.over = True
+            self._requests.forget(store)
             # It may begin anew by the socket that it has, and the hub introduces it once a socket.
             self._users.note(peer, store.user)
         self._arrivals.lost(peer, store)
         return self._runner.take()
+
+    @property
+    def awaits_owner(self) -> bool:
+        """Whether somebody waits for an answer of the owner's: then ``look`` from time to time."""
+        return self._requests.awaited
+
+    def look(self) -> None:
+        """See whether the owner answered a request; ``replies`` tells those who wait."""
+        self._requests.look()
 
     @property
     def sessions(self) -> int:
@@ -251,7 +271,7 @@ class Engine:
         store.charge(entry, nbytes)
         return entry
 
-    def _errand(self, store: SessionStore, request: m.Get | m.Transfer) -> None:
+    def _errand(self, store: SessionStore, request: m.Get | m.Transfer | m.Request) -> None:
         self._use(store, request.id)
         entry = self._find(store, request.ref)
         if isinstance(request, m.Transfer):
@@ -336,6 +356,10 @@ class Engine:
                 self._drop(store, id)
         self._replies.send(store.address, answer)
 
+    def _outcome(self, store: SessionStore, question: m.Outcome) -> None:
+        self._use(store, question.id)
+        self._requests.outcome(store, question)
+
     def _stats(self, store: SessionStore) -> dict[str, int]:
         return {
             "ops_run": self._runner.ops_run,
@@ -352,4 +376,5 @@ def _owned(dataset: Dataset) -> Entry:
     entry = Entry(dataset.name, facts=dataset.facts)
     entry.state, entry.value, entry.shared = READY, dataset.array, True
     entry.tags, entry.description = tuple(dataset.tags), dataset.description
+    entry.lineage = Given(dataset.name, dataset.array, dataset.group)
     return entry

@@ -24,6 +24,8 @@ from fedsock.worker.jobs import Errand, SendValue
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.release import rounded
 from fedsock.worker.replies import Replies
+from fedsock.worker.requestbook import Approved
+from fedsock.worker.requests import Requests
 from fedsock.worker.store import FAILED, MOST_RECEIVERS, Entry, SessionStore, kind_of, size_of
 
 UNSENDABLE = frozenset({"Generator"})
@@ -38,14 +40,16 @@ class Exports:
         policy: what decides.
         replies: where answers go.
         ledger: counts queries.
+        requests: finds approvals.
 
     Attributes:
         policy: what decides.
     """
 
-    def __init__(self, name: str, policy: Policy, replies: Replies, ledger: Ledger) -> None:
+    def __init__(self, name: str, policy: Policy, replies: Replies, ledger: Ledger, requests: Requests) -> None:
         self._name = name
         self._ledger = ledger
+        self._requests = requests
         self.policy = policy
         self._replies = replies
 
@@ -66,8 +70,18 @@ class Exports:
             errand: the request.
         """
         entry, store, request = errand.entry, errand.store, errand.request
-        decision = self.policy.export(entry.facts, store.user, entry.share)
-        refusal = self._uncounted(entry, store, request, decision) or self._refusal(entry, request, decision)
+        if isinstance(request, m.Request):
+            self._requests.file(errand)
+            self._let_go(errand)
+            return
+        approval = None if entry.approved or not entry.facts.private else self._requests.approval(entry, store.user)
+        approved = entry.approved or approval is not None
+        decision = self.policy.export(entry.facts, store.user, entry.share, approved=approved)
+        refusal = (
+            self._uncounted(entry, store, request, decision)
+            or self._refusal(entry, request, decision)
+            or self._unused(entry, request, approval)
+        )
         if refusal is not None:
             self._replies.send(store.address, refusal)
             self._let_go(errand)
@@ -104,6 +118,17 @@ class Exports:
         except (QueriesSpent, LedgerUnwritable) as error:
             return _error(request, error.code, f"{self._name} keeps {_named(entry)}: {error}")
         entry.counted = True
+        return None
+
+    def _unused(self, entry: Entry, request: m.Get | m.Transfer, approval: Approved | None) -> m.Error | None:
+        """Use an approval, once for each value; return why it can't be."""
+        if approval is None:
+            return None
+        try:
+            self._requests.use(approval)
+        except LedgerUnwritable as error:
+            return _error(request, error.code, f"{self._name} keeps {_named(entry)}: {error}")
+        entry.approved = True
         return None
 
     def _refusal(self, entry: Entry, request: m.Get | m.Transfer, decision: Decision) -> m.Error | None:

@@ -18,6 +18,7 @@ from fedsock.worker.exports import Exports
 from fedsock.worker.failures import cut, failed_because, failure_of, not_run, too_long, why_unrunnable
 from fedsock.worker.forms import StandIns, held_arguments
 from fedsock.worker.jobs import Compute, Errand, Job
+from fedsock.worker.lineage import note
 from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, GIVEN_UP, PENDING, READY, Entry, SessionStore, size_of
 from fedsock.worker.trees import TREES, call_apart
@@ -320,6 +321,7 @@ class Runner:
         for entry in job.results:
             entry.limit_shape = bound.shape
         stand_ins.tell(args, kwargs)
+        note(job)
         function = stand_ins.function(self._exports.policy, row.function, args)
         if job.failure is None:
             args, kwargs = held_arguments(self._name, job, row, bound)

@@ -1,0 +1,215 @@
+"""Requests of scientists at this worker, the owner's answers to them, and whether one lets a value leave."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from fedsock.errors import ExportDenied, LedgerUnwritable, QuotaExceeded, UnknownObject
+from fedsock.policy.rules import Policy
+from fedsock.protocol.messages import Error, Outcome, Request, Requested
+from fedsock.worker.approvals import Approvals
+from fedsock.worker.arguments import shown
+from fedsock.worker.failures import failed_because
+from fedsock.worker.jobs import Errand
+from fedsock.worker.lineage import MOST_BYTES, MOST_OPS, TOO_LONG, digest, flat
+from fedsock.worker.readable import Readable
+from fedsock.worker.replies import Replies
+from fedsock.worker.requestbook import DAYS, Answer, Approved, Asked, approval, denial, utc
+from fedsock.worker.store import FAILED, Entry, SessionStore
+
+log = logging.getLogger("fedsock.worker")
+
+Answering = Callable[[Asked], Any]
+"""An owner's function: request -> True or a number of exports, False or the reason of a denial, or None: not now."""
+
+MOST_QUESTIONS = 1_000
+"""Questions of one session about the owner's answers that may wait."""
+
+_TOO_LONG = (
+    f"it was made of more than {MOST_OPS:,} ops or {MOST_BYTES:,} bytes of constants, more than its owner can be asked "
+    "to read; write a plan (fedsock.plan) of it instead, or send less"
+)
+
+
+class Requests:
+    """Files requests, tells their answers, and finds what approves an export.
+
+    Args:
+        name: the worker's name.
+        policy: decides whether an approval could help.
+        replies: where answers go.
+        approvals: what was asked for and answered.
+        answering: the owner's function that answers at once; None: somebody will, by the command.
+    """
+
+    def __init__(
+        self, name: str, policy: Policy, replies: Replies, approvals: Approvals, answering: Answering | None = None
+    ) -> None:
+        self._name = name
+        self._policy = policy
+        self._replies = replies
+        self._approvals = approvals
+        self._answering = answering
+        self._awaited: dict[SessionStore, list[Outcome]] = {}
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for an answer of the owner's: then ``look`` from time to time."""
+        return bool(self._awaited)
+
+    def approval(self, entry: Entry, user: str) -> Approved | None:
+        """Return what approves an export of a value to a user, if anything does and is left.
+
+        Args:
+            entry: a private value.
+            user: to whom it would leave.
+        """
+        if not self._policy.asks(entry.facts, user) or not self._approvals.any_for(user):
+            return None
+        made = _read(entry)
+        return None if made is None else self._approvals.find(user, digest(made))
+
+    def use(self, found: Approved) -> None:
+        """Use an approval once, before the value leaves.
+
+        Args:
+            found: what ``approval`` gave.
+
+        Raises:
+            LedgerUnwritable: it can't be written down; nothing may leave by it.
+        """
+        self._approvals.use(found)
+
+    def file(self, errand: Errand) -> None:
+        """Answer a request for a value that is there, or failed: with its number, or why it can't be asked for.
+
+        Args:
+            errand: it; its entry is let go by the caller.
+        """
+        entry, store, request = errand.entry, errand.store, errand.request
+        assert isinstance(request, Request)  # noqa: S101
+        if entry.state is FAILED and not entry.withheld and entry.failure is not None:
+            self._replies.send(store.address, failed_because(request.id, 1, entry.failure, None))
+            return
+        self._approvals.refresh()
+        decision = self._policy.export(entry.facts, store.user, approved=True)
+        if not decision.allowed:
+            text = f"it can't be asked for: {decision.reason} (rule {decision.rule}). Next: {decision.next_step}"
+            self._refuse(store, request, ExportDenied.code, text)
+        elif not decision.asks or entry.approved:
+            self._replies.send(store.address, Requested(request.id, 0, "approved"))
+        elif (made := _read(entry)) is None or (readable := Readable(made)).text is None:
+            self._refuse(store, request, ExportDenied.code, _TOO_LONG)
+        elif (found := self._approvals.find(store.user, digest(made))) is not None:
+            self._replies.send(store.address, Requested(request.id, found.number, "approved"))
+        else:
+            try:
+                asked = self._approvals.file(
+                    store.user, digest(made), request.why, _shape_of(entry), readable.text, readable.flagged
+                )
+            except (QuotaExceeded, LedgerUnwritable) as error:
+                self._refuse(store, request, error.code, str(error))
+                return
+            self._answer_at_once(asked)
+            state, _ = self._approvals.outcome(asked.number, store.user) or ("waiting", "")
+            told = state if state in ("waiting", "approved") else "denied"
+            self._replies.send(store.address, Requested(request.id, asked.number, told))
+
+    def outcome(self, store: SessionStore, question: Outcome) -> None:
+        """Tell how the owner answered a request: now, or when it is answered.
+
+        Args:
+            store: who wants to know.
+            question: its message.
+        """
+        self._approvals.refresh()
+        waiting = self._awaited.get(store, [])
+        if len(waiting) >= MOST_QUESTIONS:
+            text = f"{self._name}: {len(waiting)} of your questions wait for the owner already"
+            self._replies.send(store.address, Error(question.id, QuotaExceeded.code, text))
+        elif not self._told(store, question):
+            self._awaited.setdefault(store, []).append(question)
+
+    def look(self) -> None:
+        """Tell those who wait what the owner answered since the last time."""
+        if self._approvals.refresh():
+            self._tell()
+
+    def forget(self, store: SessionStore) -> None:
+        """Drop what a session waits for.
+
+        Args:
+            store: its.
+        """
+        self._awaited.pop(store, None)
+
+    def _tell(self) -> None:
+        awaited, self._awaited = self._awaited, {}
+        for store, questions in awaited.items():
+            if left := [one for one in questions if not self._told(store, one)]:
+                self._awaited[store] = left
+
+    def _told(self, store: SessionStore, question: Outcome) -> bool:
+        number = question.number
+        found = self._approvals.outcome(number, store.user)
+        if found is None:
+            text = f"{self._name}: {store.user or 'nobody'} made no request {number} here"
+            self._replies.send(store.address, Error(question.id, UnknownObject.code, text))
+            return True
+        state, reason = found
+        if state == "waiting":
+            return False
+        if state == "approved":
+            self._replies.send(store.address, Requested(question.id, number, state))
+            return True
+        text = {
+            "denied": f"the owner denied request {number}: {reason}",
+            "used": f"all that was approved by request {number} has left; ask again, with p.request(…)",
+            "expired": f"the approval of request {number} has expired; ask again, with p.request(…)",
+        }[state]
+        self._replies.send(store.address, Error(question.id, ExportDenied.code, f"{self._name}: {text}"))
+        return True
+
+    def _answer_at_once(self, asked: Asked) -> None:
+        if self._answering is None:
+            return
+        try:
+            said = self._answering(asked)
+            given = _given(asked, said)
+            if given is not None:
+                self._approvals.answer(given)
+                self._tell()
+        except Exception:
+            log.exception("the function that answers requests failed; request %d waits", asked.number)
+
+    def _refuse(self, store: SessionStore, request: Request, code: str, text: str) -> None:
+        self._replies.send(
+            store.address, Error(request.id, code, f"{self._name}: object {request.ref!r}: {text}", object=request.ref)
+        )
+
+
+def _read(entry: Entry) -> list[Any] | None:
+    """Return all that a private value was made of; None when it is too much."""
+    lineage = entry.lineage
+    return None if lineage is None or lineage is TOO_LONG else flat(lineage)
+
+
+def _shape_of(entry: Entry) -> str:
+    return "no value: it failed" if entry.failure is not None else shown(entry.value)
+
+
+def _given(asked: Asked, said: Any) -> Answer | None:
+    """Return the answer that an owner's function meant.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if said is None:
+        return None
+    if said is False or isinstance(said, str):
+        return denial(asked, said or "no", utc())
+    if isinstance(said, int) and said > 0:  # True is 1
+        return approval(asked, int(said), DAYS, utc())
+    raise TypeError(f"expected True, a number of exports, False, a reason or None, not {said!r}")
