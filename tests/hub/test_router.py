@@ -557,3 +557,13 @@ def test_being_dropped_over_the_answer_to_watch_leaves_nothing_behind(house: Hou
     assert not bob.present
     assert house.router._watchers == {}
     assert bob.watching == frozenset()
+
+
+def test_being_dropped_over_who_is_there_leaves_nothing_behind(house: House) -> None:
+    bob = house.join("bob@aaaa")
+    sessions = [house.join(f"s-{number}@cccc") for number in range(100)]
+    while bob.outbox.size < OUTBOX_BYTES + OWN_BYTES - 1000:
+        bob.outbox.put(bytes(500))
+    house.watch(bob, *(session.address for session in sessions))
+    assert not bob.present
+    assert [session.met for session in (bob, *sessions)] == [set()] * 101

@@ -168,6 +168,7 @@ async def test_what_waits_for_a_session_is_not_written_to_another_user(monkeypat
     peer = Peer("bob", "worker", hub.dial, owner)
     hub.answers[0].append(_welcome(peer))
     await peer.start()
+    await peer._writer.drained()
     link = peer.link("s-1@0000")
     peer._hub_says(hm.Left("s-1@0000", "gone"))
     link.send(b'{"anns":1}')
