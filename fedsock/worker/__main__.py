@@ -15,7 +15,8 @@ from fedsock.peer.peer import Peer
 from fedsock.transport.base import Transport
 from fedsock.transport.process import calm_collector, new_event_loop
 from fedsock.transport.websocket import dial
-from fedsock.worker import auditcommand
+from fedsock.worker import auditcommand, requestcommand
+from fedsock.worker.approvals import Approvals
 from fedsock.worker.config import WorkerConfig, from_options, read_token
 from fedsock.worker.datasets import Dataset, load_datasets, must_remember
 from fedsock.worker.engine import Engine
@@ -31,7 +32,12 @@ DIAL_SECONDS = 10.0
 CLOSE_SECONDS = 3.0
 """For what is queued, when the worker is told to end; it is gone within five whoever is connected."""
 
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"audit": auditcommand.main}
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "audit": auditcommand.main,
+    "requests": requestcommand.requests,
+    "approve": requestcommand.approve,
+    "deny": requestcommand.deny,
+}
 """What an owner can do beside running a worker: the first word -> what the rest of the words are given to."""
 
 EXAMPLE = """\
@@ -55,6 +61,7 @@ and a scientist, elsewhere or in a second terminal, writes
 --public NAME=FILE publishes a file: its values, and what is computed from them, may leave.
 
 for the owner: python -m fedsock.worker audit --help
+               python -m fedsock.worker requests --help
 """
 
 
@@ -79,7 +86,9 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str | None, ledger: Ledger) -> int:
+async def serve(
+    config: WorkerConfig, datasets: dict[str, Dataset], token: str | None, ledger: Ledger, approvals: Approvals
+) -> int:
     """Run a worker until it is told to end; returns the exit code.
 
     Args:
@@ -87,6 +96,7 @@ async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str |
         datasets: the owner's data.
         token: for the hub, or None.
         ledger: counts what the owner counts.
+        approvals: what the owner was asked for, and answered.
 
     Cancelling ends it as a signal would.
     """
@@ -98,6 +108,7 @@ async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str |
         quota_objects=limits.quota_objects,
         op_seconds=limits.op_seconds,
         ledger=ledger,
+        approvals=approvals,
     )
     service = WorkerService(engine, threads=limits.threads)
 
@@ -158,7 +169,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         datasets = load_datasets(config, READERS)
         token = read_token(config)
         folder = config.state or default_folder(config.name, options.config)
-        ledger = Ledger(State(folder if must_remember(datasets) else None), {})
+        state = State(folder if must_remember(datasets) else None)
+        ledger = Ledger(state, {})
+        approvals = Approvals(state)
         loop = new_event_loop()
     except FedsockError as error:
         print(f"fedsock.worker: {error}", file=sys.stderr)
@@ -166,12 +179,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     calm_collector()
     try:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            return runner.run(serve(config, datasets, token, ledger))
+            return runner.run(serve(config, datasets, token, ledger, approvals))
     except FedsockError as error:
         print(f"fedsock.worker: {error}", file=sys.stderr)
         return 1
     finally:
         ledger.close()
+        approvals.close()
 
 
 if __name__ == "__main__":

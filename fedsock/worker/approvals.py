@@ -51,11 +51,15 @@ class Approvals:
         state: where it is kept; locked for this process.
         now: the time.
 
+    Attributes:
+        changes: how often what is answered changed; who waits looks when it did.
+
     Raises:
         ConfigError: the state is another process's, or a file can't be opened or has a malformed line.
     """
 
     def __init__(self, state: State, *, now: Callable[[], datetime] = utc) -> None:
+        self.changes = 0
         self._now = now
         self._book = Book()
         self._numbers: dict[tuple[str, str], list[int]] = {}
@@ -171,18 +175,17 @@ class Approvals:
                 append_answer(self._answers, given)
                 self.refresh()
 
-    def refresh(self) -> bool:
-        """Read what the owner answered since the last time; returns whether there was anything.
+    def refresh(self) -> None:
+        """Read what the owner answered since the last time.
 
         A file that can't be read, or has a malformed line, counts as one in which nothing is approved.
         """
         with self._lock:
             try:
-                return self._read_answers()
+                self._read_answers()
             except ConfigError as error:
                 log.error("nothing is approved until this is mended: %s", error)
                 self._forget_answers()
-                return True
 
     def close(self) -> None:
         """Close the file; nothing can be asked for or used afterwards."""
@@ -196,44 +199,39 @@ class Approvals:
         if isinstance(given, Approved) and (given.user, given.digest) != (asked.user, asked.digest):
             return  # it was given when that number was another request's
         self._book.answers[given.number] = given
+        self.changes += 1
         self._waiting.get(asked.user, {}).pop(asked.digest, None)
         if isinstance(given, Approved):
             self._granted.add(given.user)
 
     def _forget_answers(self) -> None:
+        self.changes += 1
         self._book.answers.clear()
         self._granted.clear()
         self._end = 0
         for asked in self._book.asked.values():
             self._waiting.setdefault(asked.user, {})[asked.digest] = asked
 
-    def _read_answers(self) -> bool:
+    def _read_answers(self) -> None:
         path = self._answers
         if path is None:
-            return False
+            return
         try:
             status = os.stat(path)
+            now = (status.st_ino, status.st_size)
         except FileNotFoundError:
-            return self._seen != (0, 0) and self._unseen()
+            now = (0, 0)
         except OSError as error:
             raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
-        seen = (status.st_ino, status.st_size)
-        if seen == self._seen:
-            return False
-        if status.st_ino != self._seen[0] or status.st_size < self._end:
+        before, self._seen = self._seen, now
+        if now == before:
+            return
+        if now[0] != before[0] or now[1] < self._end:
+            # Another file, or none: what only the old one says holds no more.
             self._forget_answers()
-        self._seen = seen
-        before = self._end
-        for line, end in whole_lines(path, self._end):
+        for line, end in whole_lines(path, self._end) if now[0] else ():
             self._take(parsed_answer(line, path))
             self._end = end
-        return self._end != before
-
-    def _unseen(self) -> bool:
-        """Forget a file of answers that is gone: what it approved is approved no more."""
-        self._seen = (0, 0)
-        self._forget_answers()
-        return True
 
     def _replay(self) -> None:
         for line in self._journal.lines():

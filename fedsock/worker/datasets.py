@@ -76,7 +76,7 @@ class Dataset:
 def must_remember(datasets: Mapping[str, Dataset]) -> bool:
     """Return whether what an owner says of data sets asks for a memory that outlives the process."""
     return any(
-        terms.max_queries is not None
+        terms.max_queries is not None or terms.export == "ask"
         for dataset in datasets.values()
         for terms in (dataset.agreement.everybody, *dataset.agreement.users.values())
     )

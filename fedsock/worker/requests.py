@@ -53,6 +53,7 @@ class Requests:
         self._approvals = approvals
         self._answering = answering
         self._awaited: dict[SessionStore, list[Outcome]] = {}
+        self._told_of = approvals.changes
 
     @property
     def awaited(self) -> bool:
@@ -134,7 +135,8 @@ class Requests:
 
     def look(self) -> None:
         """Tell those who wait what the owner answered since the last time."""
-        if self._approvals.refresh():
+        self._approvals.refresh()
+        if self._approvals.changes != self._told_of:
             self._tell()
 
     def forget(self, store: SessionStore) -> None:
@@ -146,6 +148,7 @@ class Requests:
         self._awaited.pop(store, None)
 
     def _tell(self) -> None:
+        self._told_of = self._approvals.changes
         awaited, self._awaited = self._awaited, {}
         for store, questions in awaited.items():
             if left := [one for one in questions if not self._told(store, one)]:
