@@ -28,6 +28,8 @@ from fedsock import errors
 from fedsock.hub.__main__ import main as hub_main
 from fedsock.hub.server import HubServer
 from fedsock.ops import TABLE
+from fedsock.policy.budget import Budget
+from fedsock.policy.terms import Terms
 from fedsock.worker import config
 from fedsock.worker.__main__ import main as worker_main
 from tests.readme import COMMAND, README, ROOT, SECTIONS, Section, inline_code, sections
@@ -41,9 +43,22 @@ SETUP = "python3 -m venv .venv && "
 """What a command that makes the environment begins with; these two lines are not run here."""
 
 TITLES = [
-    "The road of an expression", "Try it", "Quick start in one script", "Quick start in two terminals",
-    "In a notebook", "A stand-alone hub", "Pointers", "Configuration", "How to extend", "Limits", "Tests", "Licence",
-]  # fmt: skip
+    "The road of an expression",
+    "Try it",
+    "Quick start in one script",
+    "Quick start in two terminals",
+    "In a notebook",
+    "A stand-alone hub",
+    "Pointers",
+    "Configuration",
+    "The owner decides",
+    "How to extend",
+    "Limits",
+    "Tests",
+    "Licence",
+]
+
+WITH_TOML = ["Configuration", "The owner decides"]
 
 RUN_CELLS = """
 import ast, asyncio, json, sys
@@ -101,7 +116,7 @@ def test_every_block_is_known() -> None:
             for line in text.splitlines():
                 assert line.startswith(SETUP) or COMMAND.match(line), line
         assert not section.texts("text") or section.title == TITLES[0]
-        assert not section.texts("toml") or section.title == "Configuration"
+        assert not section.texts("toml") or section.title in WITH_TOML
     assert README.count("```") == 2 * sum(len(section.blocks) for section in SECTIONS)
 
 
@@ -261,7 +276,9 @@ async def test_commands(tmp_path: Path) -> None:
             for number, command in enumerate(commands()):
                 module = shlex.split(command)[2]
                 arguments = written(command, files)
-                if module == "fedsock.worker":
+                if "audit" in arguments:  # tests/worker/test_auditcommand.py runs it on files
+                    group.create_task(finished(*arguments[: arguments.index("audit") + 1], "--help"))
+                elif module == "fedsock.worker":
                     group.create_task(worker_runs(hub, arguments, f"w{number}"))
                 elif module == "fedsock.hub":
                     group.create_task(hub_runs(arguments))
@@ -278,9 +295,9 @@ def test_options_that_prose_mentions(capsys: pytest.CaptureFixture[str]) -> None
     """An option without its command, such as `--public x=FILE.npy`, is one that worker or hub have."""
     options = {code.split()[0] for section in SECTIONS for code in inline_code(section.prose) if code.startswith("--")}
     assert "--public" in options
-    for main in (worker_main, hub_main):
+    for main, words in ((worker_main, []), (hub_main, []), (worker_main, ["audit"])):
         with pytest.raises(SystemExit):
-            main(["--help"])
+            main([*words, "--help"])
     helped = capsys.readouterr().out
     assert {option for option in options if f"{option} " not in helped} == set()
 
@@ -336,8 +353,8 @@ async def test_the_table_of_pointers() -> None:
 
 def test_configurations_are_read(tmp_path: Path) -> None:
     (tmp_path / "visits.csv").write_text("minutes,year\n5.5,2024\n", encoding="utf-8")
-    texts = titled("Configuration").texts("toml")
-    assert texts
+    texts = [text for title in WITH_TOML for text in titled(title).texts("toml")]
+    assert len(texts) == len(WITH_TOML)
     for text in texts:
         file = tmp_path / "bob.toml"
         file.write_text(text, encoding="utf-8")
@@ -349,7 +366,9 @@ def test_the_table_of_keys_is_complete() -> None:
     names = {field.name for field in dataclasses.fields(config.WorkerConfig)} - {"limits", "datasets"}
     names |= {f"limits.{field.name}" for field in dataclasses.fields(config.Limits)}
     names |= {f"datasets.NAME.{field.name}" for field in dataclasses.fields(config.DatasetConfig)}
-    assert set(rows) == names - {"datasets.NAME.name", "datasets.NAME.where"} | {"policy.export"}
+    names |= {f"policy.{field.name}" for field in dataclasses.fields(Terms)} - {"policy.group_by"}
+    names |= {f"policy.{field.name}" for field in dataclasses.fields(Budget)} | {"policy.users"}
+    assert set(rows) == names - {"datasets.NAME.name", "datasets.NAME.where", "policy"}
     assert len(rows) == len(set(rows))
 
 
@@ -359,6 +378,8 @@ def test_the_table_of_keys_has_true_defaults() -> None:
     assert said["limits.quota_bytes"] == f"{limits.quota_bytes >> 30} GiB"
     assert said["limits.quota_objects"] == f"{limits.quota_objects:,}"
     assert said["limits.op_seconds"] == f"{limits.op_seconds:,}"
+    for key in ("min_rows", "round_to", "max_rows_per_subject"):
+        assert said[f"policy.{key}"] == str(getattr(Terms(), key))
     assert said["hub"] == f'`"{config.WorkerConfig(name="bob").hub}"`'
     assert said["datasets.NAME.private"] == f"`{str(config.DatasetConfig(name='x', file=ROOT).private).lower()}`"
 

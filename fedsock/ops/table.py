@@ -13,6 +13,7 @@ from fedsock.ops import (
     products,
     random,
     reductions,
+    releases,
     sets,
     shapes,
     sorting,
@@ -33,6 +34,7 @@ TABLE = assemble(
     linalg.ROWS,
     fft.ROWS,
     random.ROWS,
+    releases.ROWS,
     bits.ROWS,
     positions.ROWS,
 )

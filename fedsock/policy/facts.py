@@ -15,6 +15,10 @@ FUNCTION = 3
 """The degree of what is no polynomial of degree 2 or less: a comparison, a square root, a product of three."""
 
 
+TEMPLATES = ("sum", "mean", "var", "std", "cov", "corrcoef", "product", "count")
+"""The listed reductions; "product" is ``x.T @ y``, "count" a table's cells."""
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """The rows that several arrays of an owner have in common: subjects.
@@ -53,8 +57,7 @@ class Aggregate:
 
     Attributes:
         group: the group.
-        template: the reduction: "sum", "mean", "var", "std", "cov", "corrcoef", "product" (``x.T @ y``),
-            "count" (of a table's cells), or "edges" (the public edges of such a table).
+        template: the reduction, one of TEMPLATES, or "edges": the public edges of a table.
         degree: of the polynomial in private values that was summed, 1 or 2; else FUNCTION.
         weighted: some of the rowwise values were.
         tables: of a count: the data set and the public cells along each axis; a number of categories, or edges.

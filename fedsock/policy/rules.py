@@ -164,6 +164,24 @@ class AggregatesLeave(Rule):
         return Decision(allowed=False, rule=self.name, reason=reason, next_step=next_step, query=query)
 
 
+class NoisyResultsLeave(Rule):
+    """Nothing leaves as it is; ``dp_release`` makes open results of it."""
+
+    name = "dp"
+
+    def decide(self, facts: Facts, source: str, terms: Terms, share: float) -> Decision:
+        """Deny, and say how to release it with noise."""
+        rows = isinstance(facts.form, Rowwise)
+        return Decision(
+            allowed=False,
+            rule=self.name,
+            reason=f"{source} is released with noise only",
+            next_step='write await p.dp_release("mean", epsilon=…, bounds=(low, high))'
+            if rows
+            else "release rows with noise before they are reduced: p.dp_release(…) on values that keep them apart",
+        )
+
+
 def _how_to_aggregate(form: Rowwise | None) -> tuple[str, str]:
     if form is not None:
         return (
@@ -197,7 +215,7 @@ class OwnerIsAsked(Rule):
 
 
 RULES: Mapping[Mode, Rule] = MappingProxyType(
-    dict(zip(MODES, (PrivateStays(), MayLeave(), AggregatesLeave(), OwnerIsAsked()), strict=True))
+    dict(zip(MODES, (PrivateStays(), MayLeave(), AggregatesLeave(), NoisyResultsLeave(), OwnerIsAsked()), strict=True))
 )
 """The rule of each mode."""
 
@@ -227,8 +245,7 @@ class Policy:
         )
 
     def _may_aggregate(self, source: str) -> bool:
-        agreement = self._agreements.get(source, Agreement())
-        return any(terms.export == "aggregate" for terms in (agreement.everybody, *agreement.users.values()))
+        return any(terms.export == "aggregate" for terms in self._agreements.get(source, Agreement()).all_terms)
 
     def asks(self, facts: Facts, user: str) -> bool:
         """Return whether an approval may decide on an export.

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-Mode = Literal["deny", "public", "aggregate", "ask"]
-"""What may leave: nothing, everything, listed reductions over all rows, or what the owner approves one by one."""
+from fedsock.policy.budget import Budget
 
-MODES: tuple[Mode, ...] = ("deny", "public", "aggregate", "ask")
+Mode = Literal["deny", "public", "aggregate", "dp", "ask"]
+"""What may leave: nothing, everything, listed reductions over all rows, what has noise, or what the owner approves."""
+
+MODES: tuple[Mode, ...] = ("deny", "public", "aggregate", "dp", "ask")
 
 Cells = int | tuple[float, ...]
 """Cells of a table's axis: so many categories 0, 1, …, or edges."""
@@ -26,6 +28,7 @@ class Terms:
         round_to: counts are rounded to multiples of it.
         max_queries: results that one user may have of a row group; None: as many as they like.
         row_functions: "listed", or "any": sums of any function of a row may leave, and of weighted rows.
+        max_rows_per_subject: rows that one person may have: noise hides so many at once.
         group_by: cells that tables of this data set may have; None: no tables.
     """
 
@@ -34,6 +37,7 @@ class Terms:
     round_to: int = 5
     max_queries: int | None = None
     row_functions: Literal["listed", "any"] = "listed"
+    max_rows_per_subject: int = 1
     group_by: Cells | None = None
 
 
@@ -48,10 +52,17 @@ class Agreement:
     Attributes:
         everybody: for whom nothing else is said.
         users: name -> terms.
+        budget: for what is released with noise of its row group, by all users together.
     """
 
     everybody: Terms = DENY
     users: Mapping[str, Terms] = field(default_factory=lambda: MappingProxyType({}))
+    budget: Budget | None = None
+
+    @property
+    def all_terms(self) -> tuple[Terms, ...]:
+        """What holds for everybody, and for each user of whom something else is said."""
+        return (self.everybody, *self.users.values())
 
     def terms(self, user: str) -> Terms:
         """Return what holds for a user; "" is one whom the hub didn't introduce, who has no grant."""

@@ -103,12 +103,14 @@ class Ask(Message, frozen=True, tag="ask"):
         about: what.
         tags: what is searched has all of them.
         after: of objects or a search: go on behind this one, the ``next`` of an Answer; None: begin.
+        ref: what the question is about: of "policy" a data set, of "export" any value.
     """
 
     id: Id
-    about: Literal["ping", "stats", "objects", "search", "clear"]
+    about: Literal["ping", "stats", "objects", "search", "clear", "policy", "export"]
     tags: Tags = []
     after: Ref | None = None
+    ref: Ref | None = None
 
 
 class Expect(Message, frozen=True, tag="expect"):
@@ -280,12 +282,14 @@ class Answer(Message, frozen=True, tag="answer"):
         records: what was asked for.
         stats: counters.
         next: there may be more: ask again, ``after`` this. (A page may be short, even empty.)
+        policy: what the owner's policy says of the value asked about.
     """
 
     id: Id
     records: list[Described] = []
     stats: dict[str, int] = {}
     next: Ref | None = None
+    policy: dict[Name, Any] = {}
 
 
 class Requested(Message, frozen=True, tag="requested"):

@@ -14,6 +14,7 @@ from fedsock.protocol import messages
 from fedsock.session import display
 from fedsock.session.namespace import RemoteNumpy
 from fedsock.session.pointer import NestedPointer, Pointer, pointer_of
+from fedsock.session.policy import Terms, terms_of
 from fedsock.session.records import RELEASED, Record, meta_from_wire
 from fedsock.session.requests import ask, ask_all
 
@@ -155,6 +156,18 @@ class WorkerHandle:
         """
         station = self._settled()
         return Stats((await ask(station, "stats")).stats)
+
+    async def policy(self, name: str) -> Terms:
+        """Return what the owner agreed on a data set with this session's user; cancelling ends the wait only.
+
+        Args:
+            name: of the data set.
+
+        Raises:
+            UnknownObject: there is none of that name.
+            WorkerLost: there is no answer.
+        """
+        return await terms_of(self._settled(), name)
 
     async def objects(self) -> list[ObjectInfo]:
         """Return what the worker holds for this session; cancelling ends the wait only.

@@ -16,11 +16,14 @@ from fedsock.errors import (
 )
 from fedsock.expression import NO_KWARGS, Expression
 from fedsock.ops import TABLE, fill, leaves, template_of
+from fedsock.ops.releases import RELEASE
+from fedsock.policy.budget import decimal_of
 from fedsock.protocol import messages, values
 from fedsock.session import display, transfer
 from fedsock.session.exportrequest import ExportRequest, requested
 from fedsock.session.groups import group, mapped
 from fedsock.session.metadata import known_dtype, known_shape
+from fedsock.session.policy import Verdict, verdict_of
 from fedsock.session.records import FAILED, NESTED, OWNER, PENDING, Holder, Meta, Record
 from fedsock.session.requests import Hold, fetch
 from fedsock.session.trees import records, replaced
@@ -97,15 +100,7 @@ class Pointer(Holder, Expression):
         return fetch(record, Hold(record), timeout, release)
 
     async def request(self, why: str) -> ExportRequest:
-        """Ask the worker's owner to let the value leave; returns at once, and ``await`` of that waits for the answer.
-
-        Args:
-            why: what it is needed for, for the owner to read.
-
-        Raises:
-            ExportDenied: the owner takes no requests for it, or it was made of too much to be read.
-            OpFailed, WorkerLost, PointerReleased: there is no value.
-        """
+        """Ask the owner to let the value leave; returns at once, ``await`` the result for the answer (``requested``)."""
         return await requested(self, why)
 
     async def wait(self) -> Pointer:
@@ -118,6 +113,17 @@ class Pointer(Holder, Expression):
         record.home.usable(record)
         await record.settled()
         return self
+
+    async def can_export(self) -> Verdict:
+        """Return whether the owner's policy lets the value leave, true or false; cancelling ends the wait only.
+
+        It follows from where the value came from; what the values are may still refuse it.
+
+        Raises:
+            OpFailed, WorkerLost: there is no value.
+        """
+        self._record.home.usable(self._record)
+        return await verdict_of(self._described())
 
     def cancel(self) -> None:
         """Give up the op if it isn't finished: it, and what depends on it, fail with OpCancelled."""
@@ -210,6 +216,35 @@ class Pointer(Holder, Expression):
         return self
 
     # --- where it lives -------------------------------------------------------------------------------------
+
+    def dp_release(
+        self,
+        kind: str,
+        axis: int = 0,
+        *,
+        epsilon: Any,
+        bounds: Any = None,
+        edges: Any = None,
+        candidates: Any = None,
+        quantile: float = 0.5,
+    ) -> Pointer:
+        """Return a pointer to a statistic of private rows with noise; each call is charged, what it gives is open.
+
+        Args:
+            kind: "sum", "mean", "count", "histogram" or "quantile".
+            axis: along which the rows are.
+            epsilon: what it may cost, of the budget that the owner gave the row group.
+            bounds: (low, high) that values are clipped to, for sum and mean.
+            edges: of a histogram, rising.
+            candidates: among which a quantile is chosen, rising.
+            quantile: between 0 and 1.
+        """
+        given = {"bounds": bounds, "edges": edges, "candidates": candidates}
+        named = {name: np.asarray(value) for name, value in given.items() if value is not None}
+        if kind == "quantile":
+            named["quantile"] = quantile  # type: ignore[assignment]  # a number among arrays
+        text = str(decimal_of(epsilon))
+        return self._apply(RELEASE, (self, kind, axis), {"epsilon": text, **named})  # type: ignore[no-any-return]
 
     def copy(self, worker: WorkerHandle | str | None = None) -> Pointer:
         """Return a pointer to a copy, at once.

@@ -174,16 +174,20 @@ async def _fetched(record: Record) -> Any:
 
 
 async def ask(
-    station: Station, about: str, tags: tuple[str, ...] = (), after: int | str | None = None
+    station: Station,
+    about: str,
+    tags: tuple[str, ...] = (),
+    after: int | str | None = None,
+    ref: int | str | None = None,
 ) -> messages.Answer:
-    """Return a worker's answer about itself or this session's objects; cancelling ends the wait only.
+    """Return a worker's answer about itself, its data or this session's objects; cancelling ends the wait only.
 
     Raises:
         WorkerLost, …: why there is none.
     """
     station.check_loop()
     request = Question(station.loop)
-    station.ask(about, tags, request, after)
+    station.ask(about, request, tags=list(tags), after=after, ref=ref)
     answer = await request.future
     if type(answer) is _Failed:
         raise answer.error.with_traceback(None)

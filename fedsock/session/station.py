@@ -220,10 +220,10 @@ class Station:
         text = f'{{"t":"get","id":{number},"ref":{reference},"limit":{request.limit}}}'
         return self.request(number, request, text.encode())
 
-    def ask(self, about: str, tags: tuple[str, ...], request: Request, after: int | str | None = None) -> int:
-        """Ask the worker about itself or this session's objects; returns the number of the request."""
+    def ask(self, about: str, request: Request, **more: Any) -> int:
+        """Ask the worker about itself, its data or this session's objects; returns the number of the request."""
         number = self.numbers(1)
-        message = messages.Ask(number, about, list(tags), after)  # type: ignore[arg-type]  # callers write it out
+        message = messages.Ask(number, about, **more)  # type: ignore[arg-type]  # callers write it out
         return self.request(number, request, messages.encode(message))
 
     def request(self, number: int, request: Request, encoded: bytes) -> int:

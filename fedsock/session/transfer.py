@@ -48,7 +48,7 @@ def copied(record: Record, station: Station) -> Record:
         message = messages.Transfer(number, record.id, station.address, _number(arriving))
         home.request(number, Step(delivered, give_up), messages.encode(message))
 
-    station.ask("ping", (), Step(announced, give_up))
+    station.ask("ping", Step(announced, give_up))
     return arriving
 
 

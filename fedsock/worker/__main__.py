@@ -16,15 +16,14 @@ from fedsock.transport.base import Transport
 from fedsock.transport.process import calm_collector, new_event_loop
 from fedsock.transport.websocket import dial
 from fedsock.worker import auditcommand, requestcommand
-from fedsock.worker.approvals import Approvals
 from fedsock.worker.config import WorkerConfig, from_options, read_token
-from fedsock.worker.datasets import Dataset, load_datasets, must_remember
+from fedsock.worker.datasets import Dataset, load_datasets
 from fedsock.worker.engine import Engine
 from fedsock.worker.hubnews import HubNews
-from fedsock.worker.ledger import Ledger
+from fedsock.worker.memory import Memory
 from fedsock.worker.readers import READERS
 from fedsock.worker.service import WorkerService
-from fedsock.worker.state import State, default_folder
+from fedsock.worker.state import default_folder
 
 DIAL_SECONDS = 10.0
 """One try to reach the hub."""
@@ -86,17 +85,14 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-async def serve(
-    config: WorkerConfig, datasets: dict[str, Dataset], token: str | None, ledger: Ledger, approvals: Approvals
-) -> int:
+async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str | None, memory: Memory) -> int:
     """Run a worker until it is told to end; returns the exit code.
 
     Args:
         config: its definition.
         datasets: the owner's data.
         token: for the hub, or None.
-        ledger: counts what the owner counts.
-        approvals: what the owner was asked for, and answered.
+        memory: of what it decides.
 
     Cancelling ends it as a signal would.
     """
@@ -107,8 +103,9 @@ async def serve(
         quota_bytes=limits.quota_bytes,
         quota_objects=limits.quota_objects,
         op_seconds=limits.op_seconds,
-        ledger=ledger,
-        approvals=approvals,
+        ledger=memory.ledger,
+        audit=memory.audit,
+        approvals=memory.approvals,
     )
     service = WorkerService(engine, threads=limits.threads)
 
@@ -121,6 +118,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    _tell_head(memory.start())
     stopping = asyncio.create_task(stop.wait())
     starting = asyncio.create_task(peer.start(None))
     try:
@@ -138,11 +136,17 @@ async def serve(
         stopping.cancel()
         await peer.close(CLOSE_SECONDS)
         service.close()
-    sys.stdout.flush()
+        _tell_head(memory.stop())
     if service.busy:
         # A thread inside numpy can't be stopped, and the interpreter would wait for it.
         os._exit(0)
     return 0
+
+
+def _tell_head(head: str | None) -> None:
+    """Print the audit file's head, for the owner to note: with it a cut tail is found."""
+    if head is not None:
+        print(f"audit head {head}", flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -169,9 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         datasets = load_datasets(config, READERS)
         token = read_token(config)
         folder = config.state or default_folder(config.name, options.config)
-        state = State(folder if must_remember(datasets) else None)
-        ledger = Ledger(state, {})
-        approvals = Approvals(state)
+        memory = Memory(config.name, datasets, folder)
         loop = new_event_loop()
     except FedsockError as error:
         print(f"fedsock.worker: {error}", file=sys.stderr)
@@ -179,13 +181,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     calm_collector()
     try:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            return runner.run(serve(config, datasets, token, ledger, approvals))
+            return runner.run(serve(config, datasets, token, memory))
     except FedsockError as error:
         print(f"fedsock.worker: {error}", file=sys.stderr)
         return 1
-    finally:
-        ledger.close()
-        approvals.close()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from fedsock.errors import ConfigError, UnsupportedValue
+from fedsock.policy.budget import Budget
 from fedsock.policy.facts import OPEN, Facts, Group, Rowwise, known
 from fedsock.policy.terms import Agreement
 from fedsock.protocol.arrays import dtype_name
@@ -74,12 +75,38 @@ class Dataset:
 
 
 def must_remember(datasets: Mapping[str, Dataset]) -> bool:
-    """Return whether what an owner says of data sets asks for a memory that outlives the process."""
+    """Return whether something private may leave: then what was decided outlives the process."""
     return any(
-        terms.max_queries is not None or terms.export == "ask"
+        terms.export != "deny"
         for dataset in datasets.values()
-        for terms in (dataset.agreement.everybody, *dataset.agreement.users.values())
+        if dataset.private
+        for terms in dataset.agreement.all_terms
     )
+
+
+def releases_noise(datasets: Mapping[str, Dataset]) -> bool:
+    """Return whether some data set's policy says dp."""
+    return bool(budgets(datasets))
+
+
+def budgets(datasets: Mapping[str, Dataset]) -> dict[str, Budget]:
+    """Return the budget of each row group of which something is released with noise.
+
+    Raises:
+        ConfigError: it has none, or two that differ.
+    """
+    found: dict[str, Budget] = {}
+    for dataset in datasets.values():
+        agreement = dataset.agreement
+        if not dataset.private or not any(terms.export == "dp" for terms in agreement.all_terms):
+            continue
+        if agreement.budget is None:
+            raise ConfigError(f"the policy of {dataset.name} is dp, which needs a budget: epsilon = …")
+        if dataset.group is None:
+            raise ConfigError(f"the policy of {dataset.name} is dp, but it is one number and has no rows")
+        if found.setdefault(dataset.group.name, agreement.budget) != agreement.budget:
+            raise ConfigError(f"the row group {dataset.group.name!r} has two budgets: {dataset.name} has another")
+    return found
 
 
 def load_datasets(config: WorkerConfig, readers: Mapping[str, Reader]) -> dict[str, Dataset]:

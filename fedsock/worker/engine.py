@@ -18,13 +18,16 @@ from fedsock.policy.rules import Policy
 from fedsock.protocol import messages as m
 from fedsock.worker.approvals import Approvals
 from fedsock.worker.arrivals import Arrivals
+from fedsock.worker.audit import Audit
 from fedsock.worker.catalog import Catalog
-from fedsock.worker.datasets import Dataset
+from fedsock.worker.datasets import Dataset, budgets, releases_noise
 from fedsock.worker.exports import Exports
 from fedsock.worker.jobs import Compute, Errand, Instruction, SendValue, Stopped
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.lineage import Given
 from fedsock.worker.names import SESSION_PREFIX
+from fedsock.worker.privately import Privately
+from fedsock.worker.releases import Releases
 from fedsock.worker.replies import Replies
 from fedsock.worker.requests import Answering, Requests
 from fedsock.worker.runner import Runner
@@ -56,7 +59,8 @@ class Engine:
         quota_bytes: bytes a session may hold.
         quota_objects: objects a session may hold.
         op_seconds: how long an op may be expected to take.
-        ledger: counts queries; None: one that forgets with the process.
+        ledger: counts queries and keeps budgets; None: one that forgets with the process.
+        audit: where decisions on private values are written down; None: nowhere.
         approvals: what the owner was asked for; None: some that are forgotten with the process.
         answering: the owner's function that answers requests at once.
         table: the ops there are.
@@ -72,6 +76,7 @@ class Engine:
         quota_objects: int = QUOTA_OBJECTS,
         op_seconds: float = OP_SECONDS,
         ledger: Ledger | None = None,
+        audit: Audit | None = None,
         approvals: Approvals | None = None,
         answering: Answering | None = None,
         table: Mapping[str, Row] = TABLE,
@@ -85,9 +90,11 @@ class Engine:
         self._cancelled: list[int] = []
         self._replies = Replies()
         policy = policy or Policy({key: dataset.agreement for key, dataset in datasets.items()})
+        ledger = ledger or Ledger(State(), budgets(datasets))
         self._requests = Requests(name, policy, self._replies, approvals or Approvals(State()), answering)
-        self._exports = Exports(name, policy, self._replies, ledger or Ledger(State(), {}), self._requests)
-        self._runner = Runner(name, table, self._replies, self._exports, op_seconds)
+        self._exports = Exports(name, policy, self._replies, ledger, audit, self._requests)
+        privately = Privately(name, policy, Releases(policy, ledger, audit, releases_noise(datasets)))
+        self._runner = Runner(name, table, self._replies, self._exports, privately, op_seconds)
         self._arrivals = Arrivals(name, self._replies, self._runner)
         self._started = time.time()
         self._handlers: dict[type[Any], Callable[[SessionStore, Any], None]] = {
@@ -186,7 +193,7 @@ class Engine:
 
     def replies(self) -> list[Instruction]:
         """Return what is to be sent since the last call, in order."""
-        return self._replies.take()
+        return self._exports.take()
 
     def written(self, value: SendValue) -> None:
         """Note that a value was turned into a message, or never will be: its memory may go."""
@@ -351,6 +358,13 @@ class Engine:
             answer = m.Answer(ask.id, stats=self._stats(store))
         elif ask.about == "objects" or ask.about == "search":
             answer = self._catalog.page(store, ask)
+        elif ask.about == "policy" or ask.about == "export":
+            entry = None if ask.ref is None else self._find(store, ask.ref)
+            if entry is None:
+                self._exports.unknown(store, ask.id, ask.ref or 0)
+                return
+            tell = self._exports.terms if ask.about == "policy" else self._exports.verdict
+            answer = m.Answer(ask.id, policy=tell(store, entry))
         elif ask.about == "clear":
             for id in list(store.entries):
                 self._drop(store, id)

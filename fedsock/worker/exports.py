@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fedsock.errors import (
+    AuditUnwritable,
     ExportDenied,
     FedsockError,
     LedgerUnwritable,
@@ -16,11 +17,13 @@ from fedsock.errors import (
     TooLargeToFetch,
     UnknownObject,
 )
+from fedsock.policy.facts import TEMPLATES, Aggregate, Rowwise
 from fedsock.policy.rules import Decision, Policy
 from fedsock.protocol import messages as m
 from fedsock.protocol.values import dumps, to_json
+from fedsock.worker.audit import Audit
 from fedsock.worker.failures import failed_because
-from fedsock.worker.jobs import Errand, SendValue
+from fedsock.worker.jobs import Errand, Instruction, Send, SendValue
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.release import rounded
 from fedsock.worker.replies import Replies
@@ -40,16 +43,21 @@ class Exports:
         policy: what decides.
         replies: where answers go.
         ledger: counts queries.
+        audit: where decisions on private values are written down; None: nowhere.
         requests: finds approvals.
 
     Attributes:
         policy: what decides.
     """
 
-    def __init__(self, name: str, policy: Policy, replies: Replies, ledger: Ledger, requests: Requests) -> None:
+    def __init__(
+        self, name: str, policy: Policy, replies: Replies, ledger: Ledger, audit: Audit | None, requests: Requests
+    ) -> None:
         self._name = name
         self._ledger = ledger
+        self._audit = audit
         self._requests = requests
+        self._decisions: list[dict[str, Any]] = []
         self.policy = policy
         self._replies = replies
 
@@ -74,7 +82,7 @@ class Exports:
             self._requests.file(errand)
             self._let_go(errand)
             return
-        approval = None if entry.approved or not entry.facts.private else self._requests.approval(entry, store.user)
+        approval = self._requests.approval(entry, store.user)
         approved = entry.approved or approval is not None
         decision = self.policy.export(entry.facts, store.user, entry.share, approved=approved)
         refusal = (
@@ -82,6 +90,7 @@ class Exports:
             or self._refusal(entry, request, decision)
             or self._unused(entry, request, approval)
         )
+        self._note(errand, decision, refusal, approval)
         if refusal is not None:
             self._replies.send(store.address, refusal)
             self._let_go(errand)
@@ -93,6 +102,94 @@ class Exports:
             parcel = m.Deliver(session=store.address, id=request.as_id, value=None)
             self._replies.add(SendValue(request.to, _as_it_leaves(entry, decision), parcel, errand))
             self._replies.done(store.address, entry, request.id)
+
+    def take(self) -> list[Instruction]:
+        """Return what is to be sent, once the decisions behind it are written down, in one write.
+
+        What could not be written down doesn't leave.
+        """
+        instructions = self._replies.take()
+        if self._audit is None or not self._decisions:
+            return instructions
+        decisions, self._decisions = self._decisions, []
+        try:
+            self._audit.write(decisions, sync=any("query" in one or "approval" in one for one in decisions))
+        except AuditUnwritable as error:
+            return [self._kept_back(one, error) for one in instructions]
+        return instructions
+
+    def _kept_back(self, instruction: Instruction, error: AuditUnwritable) -> Instruction:
+        """Return a refusal in place of a private value that was about to leave."""
+        if type(instruction) is not SendValue or not instruction.errand.entry.facts.private:
+            return instruction
+        self.written(instruction)
+        request = instruction.errand.request
+        text = f"{self._name} keeps {_named(instruction.errand.entry)}: {error}"
+        return Send(instruction.errand.store.address, _error(request, error.code, text))
+
+    def _note(
+        self, errand: Errand, decision: Decision, refusal: m.Error | None, approval: Approved | None = None
+    ) -> None:
+        """Write down, with the next batch, what was decided on a private value."""
+        entry, store, request = errand.entry, errand.store, errand.request
+        if self._audit is None or not entry.facts.private:
+            return
+        record: dict[str, Any] = {
+            "t": "export",
+            "user": store.user,
+            "session": store.address,
+            "object": entry.id,
+            "allowed": refusal is None,
+            "rule": decision.rule,
+            "reason": decision.reason if refusal is None or not decision.allowed else refusal.code,
+            "kind": entry.facts.kind,
+            "sources": sorted(entry.facts.sources),
+        }
+        form = entry.facts.form
+        if isinstance(form, Aggregate):
+            record |= {"template": form.template, "group": form.group.name, "share": round(entry.share, 4)}
+        if decision.query is not None:
+            record["query"] = decision.query.limit
+        if approval is not None:
+            record |= {"request": approval.number, "approval": approval.id}
+        if isinstance(request, m.Transfer):
+            record["to"] = request.to
+        self._decisions.append(record)
+
+    def terms(self, store: SessionStore, entry: Entry) -> dict[str, Any]:
+        """Return what the owner agreed on a data set with a session's user, and what of it is left.
+
+        Args:
+            store: the session's.
+            entry: the data set.
+        """
+        if not entry.facts.private:
+            return {"export": "public"}
+        terms = self.policy.terms(str(entry.id), store.user)
+        told: dict[str, Any] = {"export": terms.export}
+        if isinstance(form := entry.facts.form, Rowwise):
+            told |= {"group": form.group.name, "rows": form.group.rows}
+        if terms.export == "aggregate":
+            cells = terms.group_by
+            told |= {"min_rows": terms.min_rows, "round_to": terms.round_to, "row_functions": terms.row_functions}
+            told |= {"templates": list(TEMPLATES), "group_by": list(cells) if isinstance(cells, tuple) else cells}
+            if terms.max_queries is not None and "group" in told:
+                told["queries_left"] = self._ledger.queries_left(told["group"], store.user, terms.max_queries)
+        if terms.export == "dp":
+            told["epsilon_left"] = str(self._ledger.left(told["group"], store.user))
+        return told
+
+    def verdict(self, store: SessionStore, entry: Entry) -> dict[str, Any]:
+        """Return what facts alone say of an export: its values may still refuse it.
+
+        Args:
+            store: the session's.
+            entry: the value.
+        """
+        approved = entry.approved or self._requests.approval(entry, store.user) is not None
+        found = self.policy.export(entry.facts, store.user, approved=approved)
+        told = {"allowed": found.allowed, "rule": found.rule, "reason": found.reason, "next_step": found.next_step}
+        return {**told, "kind": entry.facts.kind}
 
     def written(self, value: SendValue) -> None:
         """Note that a value was turned into a message, or never will be.

@@ -75,7 +75,8 @@ def failure_of(worker: str, job: Job, error: Exception) -> Failure:
         described.append(f"and {more} more")
     where = f"{op} at {worker}({', '.join(described)})"
     code = error.code if isinstance(error, FedsockError) else op_error_class(error).code
-    if any(entry.facts is not OPEN for entry in job.inputs):
+    told = job.public and isinstance(error, FedsockError)
+    if any(entry.facts is not OPEN for entry in job.inputs) and not told:
         text = f"{where} failed on private data"
     else:
         said = str(error.args[0] if isinstance(error, KeyError) and error.args else error)[:MESSAGE_CHARS]

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.errors import QuotaExceeded
-from fedsock.ops import Bound, Row, check, depends_on_values, passed
+from fedsock.ops import passed
 from fedsock.policy.facts import OPEN, Aggregate, Rowwise, combine
 from fedsock.policy.rules import Policy
-from fedsock.worker.arguments import held_value, private_places, resolve, stand_in
-from fedsock.worker.failures import failure_of
+from fedsock.worker.arguments import stand_in
 from fedsock.worker.jobs import Job
 from fedsock.worker.release import measured
 from fedsock.worker.store import Entry
@@ -74,27 +72,6 @@ class StandIns:
             return function
         axes = tuple(known.axis for arg in args[:2] if (known := self._forms.get(id(arg))) is not None)
         return measured(function, partial(setattr, first, "share"), form.template, axes)
-
-
-def held_arguments(worker: str, job: Job, row: Row, bound: Bound) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    """Return an op's arguments with the values that inputs hold; what goes wrong by them is withheld.
-
-    Args:
-        worker: its name.
-        job: the op; it is told what is withheld, and why it fails, if it does: then there are no arguments.
-        row: its row.
-        bound: what was predicted from what is public.
-    """
-    try:
-        args, kwargs = check(row, *resolve(job, held_value))
-        job.withheld = job.withheld or depends_on_values(row, args, kwargs, private_places(job))
-        if row.bound(*args, **kwargs).nbytes > bound.nbytes:
-            raise QuotaExceeded("a size that was taken from private values")
-    except Exception as error:
-        job.withheld = True
-        job.failure = failure_of(worker, job, error)
-        return (), {}
-    return args, kwargs
 
 
 def _is_rowwise(entry: Entry) -> bool:

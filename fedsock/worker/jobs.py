@@ -31,6 +31,7 @@ class Job:
         over: it was cancelled or failed early: what it computes is dropped.
         withheld: success, failure, shape and dtype are not told.
         failure: why it fails, known before it is run, and withheld.
+        public: its failures are worked out from what is public, and may be told.
         writing: it may be writing into its first input, so it can't be given up any more.
     """
 
@@ -41,6 +42,7 @@ class Job:
     over = False
     withheld = False
     failure: Failure | None = None
+    public = False
     writing = False
 
     def __init__(

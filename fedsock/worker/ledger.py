@@ -121,9 +121,8 @@ class Ledger:
             LedgerUnwritable: it can't be written down; nothing may be released.
         """
         with self._lock:
-            account = self._accounts.get(group)
-            if account is None:
-                raise BudgetSpent(f"the owner gave no privacy budget for {group!r}")
+            self.mode(group)
+            account = self._accounts[group]
             cost = account.cost(epsilon)
             if not account.may(user, cost):
                 raise BudgetSpent(
@@ -133,6 +132,20 @@ class Ledger:
             n = self._append(Charge(self._count + 1, self._stamp(), group, user, epsilon, account.budget.mode, what))
             account.spend(user, cost)
             return n
+
+    def mode(self, group: str) -> Mode:
+        """Return how losses of a row group are counted: which noise its releases have.
+
+        Args:
+            group: the row group.
+
+        Raises:
+            BudgetSpent: it has no budget.
+        """
+        account = self._accounts.get(group)
+        if account is None:
+            raise BudgetSpent(f"the owner gave no privacy budget for {group!r}")
+        return account.budget.mode
 
     def left(self, group: str, user: str) -> Decimal:
         """Return the largest epsilon that one release may still have; 0 if there is none, or no budget.

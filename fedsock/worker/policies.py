@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from fedsock.errors import ConfigError
+from fedsock.policy.budget import Budget
 from fedsock.policy.terms import MODES, Agreement, Cells, Mode, Terms
 from fedsock.worker.complaints import suggestion
 from fedsock.worker.settings import Settings
@@ -39,7 +40,8 @@ class DatasetPolicy:
         """
         cells = self.cells.get(key)
         users = {name: replace(terms, group_by=cells) for name, terms in self.agreement.users.items()}
-        return Agreement(replace(self.agreement.everybody, group_by=cells), MappingProxyType(users))
+        everybody = replace(self.agreement.everybody, group_by=cells)
+        return replace(self.agreement, everybody=everybody, users=MappingProxyType(users))
 
 
 def read_policy(settings: Settings) -> Agreement:
@@ -118,7 +120,21 @@ def _agreement(settings: Settings, base: Agreement) -> Agreement:
     for name, table in settings.table("users").tables().items():
         users[name] = _terms(table, users.get(name, everybody))
         table.finish()
-    return Agreement(everybody, MappingProxyType(users))
+    return Agreement(everybody, MappingProxyType(users), _budget(settings, base.budget))
+
+
+def _budget(settings: Settings, base: Budget | None) -> Budget | None:
+    """Return the budget that a table gives; a key that it leaves out is as in another."""
+    given = {key: settings.decimal(key) for key in ("epsilon", "epsilon_per_user", "delta")}
+    changed = {key: value for key, value in given.items() if value is not None}
+    if not changed:
+        return base
+    if base is None and "epsilon" not in changed:
+        raise settings.complaint("epsilon", "is missing; it is the budget that all users share")
+    try:
+        return replace(base, **changed) if base is not None else Budget(**changed)
+    except ConfigError as error:
+        raise settings.complaint("", str(error)) from error
 
 
 def _terms(settings: Settings, base: Terms) -> Terms:
@@ -129,6 +145,7 @@ def _terms(settings: Settings, base: Terms) -> Terms:
         min_rows=settings.integer("min_rows", base.min_rows, low=1, high=2**53 - 1),
         round_to=settings.integer("round_to", base.round_to, low=1, high=2**31 - 1),
         max_queries=base.max_queries if limit < 0 else limit,
+        max_rows_per_subject=settings.integer("max_rows_per_subject", base.max_rows_per_subject, low=1, high=2**20),
         row_functions=cast(
             Literal["listed", "any"], _one_of(settings, "row_functions", base.row_functions, ROW_FUNCTIONS)
         ),

@@ -61,12 +61,14 @@ class Requests:
         return bool(self._awaited)
 
     def approval(self, entry: Entry, user: str) -> Approved | None:
-        """Return what approves an export of a value to a user, if anything does and is left.
+        """Return what approves an export of a value to a user, where it needs that and something does.
 
         Args:
-            entry: a private value.
+            entry: the value.
             user: to whom it would leave.
         """
+        if entry.approved or not entry.facts.private:
+            return None
         if not self._policy.asks(entry.facts, user) or not self._approvals.any_for(user):
             return None
         made = _read(entry)

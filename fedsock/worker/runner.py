@@ -15,10 +15,9 @@ from fedsock.policy.facts import OPEN, combine
 from fedsock.protocol.messages import Error, Failure, Op
 from fedsock.worker.arguments import held_value, read_arguments, resolve
 from fedsock.worker.exports import Exports
-from fedsock.worker.failures import cut, failed_because, failure_of, not_run, too_long, why_unrunnable
-from fedsock.worker.forms import StandIns, held_arguments
+from fedsock.worker.failures import cut, failed_because, failure_of, too_long, why_unrunnable
 from fedsock.worker.jobs import Compute, Errand, Job
-from fedsock.worker.lineage import note
+from fedsock.worker.privately import Privately
 from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, GIVEN_UP, PENDING, READY, Entry, SessionStore, size_of
 from fedsock.worker.trees import TREES, call_apart
@@ -34,7 +33,8 @@ class Runner:
         name: the worker's name.
         table: the ops there are.
         replies: where answers go.
-        exports: answers requests that waited for a value; knows the owner's policy.
+        exports: answers requests that waited for a value.
+        privately: starts what has private inputs.
         op_seconds: how long an op may be expected to take; numpy can't be stopped on its way.
 
     Attributes:
@@ -42,12 +42,19 @@ class Runner:
     """
 
     def __init__(
-        self, name: str, table: Mapping[str, Row], replies: Replies, exports: Exports, op_seconds: float
+        self,
+        name: str,
+        table: Mapping[str, Row],
+        replies: Replies,
+        exports: Exports,
+        privately: Privately,
+        op_seconds: float,
     ) -> None:
         self._name = name
         self._table = table
         self._replies = replies
         self._exports = exports
+        self._privately = privately
         self._op_seconds = op_seconds
         self._ready: list[Compute] = []
         # Jobs whose inputs are all there, or failed: a queue, for a failure may bring down a chain of any length.
@@ -303,32 +310,14 @@ class Runner:
         self._compute(job, row, checked[0], checked[1], cost)
 
     def _start_private(self, job: Job, row: Row) -> None:
-        """Start an op with a private input: nothing that is told may depend on values.
-
-        Nor may what is charged and counted, and when an answer comes: a failure that is withheld takes the road that
-        a success would have taken.
-        """
-        stand_ins = StandIns(job)
+        """Start an op with a private input."""
         try:
-            # Stand-ins hold only what is public, so what fails or is charged by them may be told.
-            args, kwargs = check(row, *resolve(job, stand_ins))
-            bound = row.bound(*args, **kwargs)
-            cost = self._afford(job, row, bound, args, kwargs)
+            compute = self._privately.begin(job, row, self._afford)
         except Exception as error:
             job.withheld, job.failure = False, None
             self._fail(job, error)
             return
-        for entry in job.results:
-            entry.limit_shape = bound.shape
-        stand_ins.tell(args, kwargs)
-        note(job)
-        function = stand_ins.function(self._exports.policy, row.function, args)
-        if job.failure is None:
-            args, kwargs = held_arguments(self._name, job, row, bound)
-        if job.failure is not None:
-            self._ready.append(Compute(job, not_run, (), NO_KWARGS, cost))
-        else:
-            self._compute(job, row, args, kwargs, cost, function)
+        self._ready.append(compute)
 
     def _afford(self, job: Job, row: Row, bound: Bound, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float:
         """Charge what an op takes at most, and return how long; raises where it would take too much or too long."""
@@ -338,16 +327,14 @@ class Runner:
             raise too_long(cost, self._op_seconds)
         return cost
 
-    def _compute(
-        self, job: Job, row: Row, args: Any, kwargs: Any, cost: float, function: Callable[..., Any] | None = None
-    ) -> None:
+    def _compute(self, job: Job, row: Row, args: Any, kwargs: Any, cost: float) -> None:
         if row.in_place:
             job.writing = job.may_overwrite()
             if job.writing:
                 # From now on nothing may read it, not even what comes before the op is over.
                 job.args[0].state = GIVEN_UP
             kwargs = {**kwargs, "overwrite": job.writing}
-        function = function or row.function
+        function = row.function
         if job.nested and not job.writing:
             function = partial(call_apart, function, [entry.value for entry in job.inputs])
         self._ready.append(Compute(job, function, args, kwargs, cost))

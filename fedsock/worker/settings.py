@@ -5,8 +5,10 @@ A complaint names the file, the key's dotted path and what is allowed.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, overload
 
@@ -98,6 +100,19 @@ class Settings:
         """
         value: bool | None = self._get(key, bool)
         return default if value is None else value
+
+    def decimal(self, key: str) -> Decimal | None:
+        """Return a number as it was written; None where the key is absent.
+
+        Raises:
+            ConfigError: not a number.
+        """
+        value = self.anything(key)
+        if value is None:
+            return None
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise self.complaint(key, f"expected a number, not {_kind(value)} ({value!r})")
+        return Decimal(repr(value))
 
     def anything(self, key: str) -> Any:
         """Return a value of any kind, for the caller to check; None where the key is absent."""

@@ -205,6 +205,14 @@ def test_a_mapping_of_one_length_is_one_row_group() -> None:
         datasets_from_mapping({"x": [1]}, policy={"datasets": {"z": {}}})
 
 
-def test_only_limited_queries_need_a_memory() -> None:
-    assert not must_remember(datasets_from_mapping({"x": [1]}, policy="aggregate"))
-    assert must_remember(datasets_from_mapping({"x": [1]}, policy={"users": {"ann": {"max_queries": 3}}}))
+@pytest.mark.parametrize(
+    ("private", "policy", "remembers"),
+    [
+        (True, None, False),
+        (True, "aggregate", True),
+        (True, {"users": {"ann": {"export": "public"}}}, True),
+        (False, "aggregate", False),
+    ],
+)
+def test_a_memory_is_needed_where_something_private_may_leave(private: bool, policy: Any, remembers: bool) -> None:
+    assert must_remember(datasets_from_mapping({"x": [1]}, private, policy)) is remembers

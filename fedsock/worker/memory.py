@@ -1,0 +1,59 @@
+"""What a worker remembers of its decisions: budgets and queries spent, requests and answers, and the audit file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from fedsock.worker.approvals import Approvals
+from fedsock.worker.audit import Audit
+from fedsock.worker.datasets import Dataset, budgets, must_remember
+from fedsock.worker.ledger import Ledger
+from fedsock.worker.state import State
+
+
+class Memory:
+    """A worker's ledger, approvals and audit file, in its owner's folder if anything private may leave; else nowhere.
+
+    Args:
+        name: the worker's.
+        datasets: the owner's data.
+        folder: of what must be remembered; made when something must.
+
+    Attributes:
+        ledger: what was spent.
+        approvals: what the owner was asked for, and answered.
+        audit: what was decided; None where nothing private may leave.
+
+    Raises:
+        ConfigError: another process uses the folder, a file in it can't be read, or budgets that can't be.
+    """
+
+    def __init__(self, name: str, datasets: Mapping[str, Dataset], folder: Path) -> None:
+        self._name = name
+        remembers = must_remember(datasets)
+        self._state = State(folder if remembers else None)
+        self.ledger = Ledger(self._state, budgets(datasets))
+        self.approvals = Approvals(self._state)
+        self.audit = Audit(self._state) if remembers else None
+
+    def start(self) -> str | None:
+        """Write down that the worker starts; returns the audit file's head for its owner to note, if there is one.
+
+        Raises:
+            AuditUnwritable: it can't be written.
+        """
+        return None if self.audit is None else self.audit.start(worker=self._name)
+
+    def stop(self) -> str | None:
+        """Write down that the worker stops and close all; returns the audit file's head, if there is one.
+
+        Raises:
+            AuditUnwritable: it can't be written.
+        """
+        self.ledger.close()
+        self.approvals.close()
+        try:
+            return None if self.audit is None else self.audit.stop()
+        finally:
+            self._state.close()

@@ -1,0 +1,123 @@
+"""Noisy releases of private rows: what is checked, charged, drawn and written down, in this order."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from fedsock.errors import ExportDenied, OpAxisError, OpValueError
+from fedsock.policy.budget import decimal_of
+from fedsock.policy.facts import OPEN, Rowwise
+from fedsock.policy.rules import Policy
+from fedsock.worker.audit import Audit
+from fedsock.worker.jobs import Job
+from fedsock.worker.ledger import Ledger
+from fedsock.worker.store import Entry
+
+RELEASE_SECONDS = 0.005
+"""A draw and a write to the disk: always more than an op that runs inline."""
+
+_MECHANISMS = "fedsock.worker.mechanisms"
+
+
+class Releases:
+    """Carries out ``dp_release``.
+
+    Args:
+        policy: the owner's.
+        ledger: what is charged.
+        audit: where releases are written down; None: nowhere.
+        used: some data set's policy says dp: the mechanisms are loaded now.
+
+    Raises:
+        ConfigError: they are needed, and not installed.
+    """
+
+    def __init__(self, policy: Policy, ledger: Ledger, audit: Audit | None, used: bool) -> None:
+        self._policy = policy
+        self._ledger = ledger
+        self._audit = audit
+        # By its name, for only a worker whose owner says dp has it.
+        self._mechanisms: Any = importlib.import_module(_MECHANISMS) if used else None
+
+    def prepared(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Callable[[Any], Any]:
+        """Return what draws a release from a private value; all that is public is checked before.
+
+        Args:
+            job: the op, with at least one private input.
+            args: its checked arguments, zeros in place of private values.
+            kwargs: the same by name.
+
+        Raises:
+            ExportDenied: the value is not rowwise, or a policy doesn't allow it; says what to do.
+            OpValueError, OpTypeError: arguments that can't be.
+        """
+        entry = job.args[0]
+        private = [one for one in job.inputs if one.facts is not OPEN]
+        if private != [entry]:
+            raise OpValueError("bounds, edges and candidates are public: give numbers of your own")
+        form = entry.facts.form
+        if type(form) is not Rowwise or entry.withheld:
+            raise ExportDenied("noise is for values that keep each row apart; this one doesn't (rule dp)")
+        axis = args[2] if len(args) > 2 else kwargs.get("axis", 0)
+        value = args[0]
+        if not -value.ndim <= axis < value.ndim:
+            raise OpAxisError(f"axis {axis} is out of bounds for {value.ndim} dimensions")
+        if axis % value.ndim != form.axis:
+            raise OpValueError(f"the rows of {form.group.name} are along axis {form.axis}, not {axis}")
+        rows = self._rows_of_a_subject(job, entry)
+        epsilon = _epsilon(kwargs["epsilon"])
+        moved = np.moveaxis(value, form.axis, 0)
+        mechanism = self._mechanisms.prepare(
+            args[1],
+            moved.shape,
+            moved.dtype,
+            epsilon=epsilon,
+            zcdp=self._ledger.mode(form.group.name) == "zcdp",
+            bounds=_numbers(kwargs.get("bounds")),
+            d_in=self._mechanisms.REPLACE_ONE * rows,
+            edges=_numbers(kwargs.get("edges")),
+            candidates=_numbers(kwargs.get("candidates")),
+            quantile=kwargs.get("quantile", 0.5),
+        )
+        return self._draw(job, form, mechanism, epsilon)
+
+    def _rows_of_a_subject(self, job: Job, entry: Entry) -> int:
+        """Return how many rows one subject may have, after every source's policy was asked."""
+        rows = 1
+        for source in sorted(entry.facts.sources):
+            terms = self._policy.terms(source, job.store.user)
+            if terms.export not in ("dp", "public"):
+                raise ExportDenied(f"the policy of {source} is {terms.export}, which releases nothing with noise")
+            rows = max(rows, terms.max_rows_per_subject)
+        return rows
+
+    def _draw(self, job: Job, form: Rowwise, mechanism: Any, epsilon: Decimal) -> Callable[[Any], Any]:
+        user, kind = job.store.user, str(job.op.args[1])
+        sources = sorted(job.args[0].facts.sources)
+        what = f"{kind} of {', '.join(sources)}"
+
+        def draw(value: Any) -> Any:
+            line = self._ledger.charge(form.group.name, user, epsilon, what)
+            result = mechanism.draw(np.moveaxis(value, form.axis, 0))
+            if self._audit is not None:
+                record = {"t": "release", "user": user, "group": form.group.name, "sources": sources, "kind": kind}
+                self._audit.write([{**record, "epsilon": str(epsilon), "charge": line}], sync=True)
+            return result
+
+        return draw
+
+
+def _epsilon(text: str) -> Decimal:
+    try:
+        return decimal_of(text)
+    except ValueError:
+        raise OpValueError(f"epsilon: expected a number, not {text[:40]!r}") from None
+
+
+def _numbers(array: Any) -> tuple[Any, ...] | None:
+    return None if array is None else tuple(np.asarray(array).ravel().tolist())

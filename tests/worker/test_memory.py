@@ -1,0 +1,41 @@
+"""What a worker remembers, and only when something private may leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fedsock.errors import ConfigError
+from fedsock.worker.audit import verify
+from fedsock.worker.datasets import datasets_from_mapping
+from fedsock.worker.memory import Memory
+
+
+def test_nothing_is_kept_where_nothing_private_leaves(tmp_path: Path) -> None:
+    for private, policy in ((True, None), (False, "aggregate")):
+        memory = Memory("bob", datasets_from_mapping({"x": [1, 2]}, private, policy), tmp_path / "state")
+        assert memory.audit is None and memory.start() is None and memory.stop() is None
+    assert not (tmp_path / "state").exists()
+
+
+def test_heads_are_those_of_the_file(tmp_path: Path) -> None:
+    memory = Memory("bob", datasets_from_mapping({"x": [1, 2]}, True, "aggregate"), tmp_path)
+    started, stopped = memory.start(), memory.stop()
+    found = verify(tmp_path / "audit.jsonl", stopped)
+    assert found.fault is None and found.head == stopped != started
+
+
+def test_what_was_spent_outlives_the_process_and_a_second_one_is_refused(tmp_path: Path) -> None:
+    data = datasets_from_mapping({"x": [1, 2]}, True, {"export": "aggregate", "max_queries": 1})
+    memory = Memory("bob", data, tmp_path)
+    memory.ledger.count("data", "ann", 1)
+    memory.stop()
+    again = Memory("bob", data, tmp_path)
+    assert again.ledger.queries_left("data", "ann", 1) == 0
+    again.stop()
+
+
+def test_a_policy_that_cant_be_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="budget"):
+        Memory("bob", datasets_from_mapping({"x": [1, 2]}, True, "dp"), tmp_path / "state").stop()
