@@ -240,7 +240,12 @@ class Connection(ABC):
         return await self._open_session.search(*tags)
 
     async def virtual_worker(
-        self, name: str, data: Mapping[str, Any] | None = None, private: bool = True, policy: Any = None
+        self,
+        name: str,
+        data: Mapping[str, Any] | None = None,
+        private: bool = True,
+        policy: Any = None,
+        mock: bool = False,
     ) -> WorkerHandle:
         """Start a worker in this process: the same engine and the same bytes.
 
@@ -248,9 +253,10 @@ class Connection(ABC):
             name: its name.
             data: its owner's data: name -> array.
             private: whether they stay there.
-            policy: what may leave: a mode ("deny", the default, "public", "aggregate", "ask"), or a dict of what a
+            policy: what may leave: a mode ("deny", the default, "public", "aggregate", "dp", "ask"), or a dict of what a
                 worker's TOML has under ``[policy]``, with ``datasets`` for single ones and ``answer``, a
                 function that answers requests (``worker.policies.answering_of``).
+            mock: offer made-up data of the same names, shapes and dtypes beside them (``.mock.datasets``).
 
         Raises:
             ConfigError: name, data or policy are wrong.
@@ -262,7 +268,7 @@ class Connection(ABC):
         session.check_loop()
         if wrong := worker_name_fault(name):
             raise ConfigError(f"name={name!r}: {wrong}")
-        datasets = datasets_from_mapping(data or {}, private, policy)
+        datasets = datasets_from_mapping(data or {}, private, policy, mock)
         service = WorkerService(Engine(name, datasets, answering=answering_of(policy)))
         peer = Peer(name, "worker", self._dial, service, token=self._token())
         service.attach(peer)

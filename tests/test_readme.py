@@ -52,6 +52,7 @@ TITLES = [
     "Pointers",
     "Configuration",
     "The owner decides",
+    "Made-up data to develop against",
     "How to extend",
     "Limits",
     "Tests",

@@ -4,7 +4,8 @@ A message is a JSON object with a field ``t``; the body of a frame is a list of 
 against its type, refuses unknown fields and unknown ``t``, and never guesses.
 
 Ids are integers chosen by the session, rising along a link and never used twice; an op with n results takes n ids
-in a row. A *ref* is an id or the name of an owner's data set.
+in a row. A *ref* is an id or the name of an owner's data set; ``mock:`` before the name means made-up data of the same
+shape and dtype, where they are offered. No data set's own name begins so.
 
 A key that comes twice in an object of a body counts as it comes last. Only the peer that a body is for reads it, so
 there is no second reader who could take it otherwise, and what counts is checked like all else; a frame's head, which
@@ -28,6 +29,9 @@ Ref = Id | Annotated[str, msgspec.Meta(max_length=200)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]
 Text = Annotated[str, msgspec.Meta(max_length=10_000)]
 Tags = Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(max_length=100)]
+MOCK = "mock:"
+"""What the names of made-up data begin with."""
+
 Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(max_length=64)]
 Address = Annotated[str, msgspec.Meta(max_length=100, pattern=rf"\A{ADDRESS_PATTERN}\Z")]
 
@@ -209,7 +213,7 @@ class Described(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
 
 
 class Offer(Message, frozen=True, tag="offer"):
-    """Worker -> session: the owner's data sets, in one Offer or several.
+    """Worker -> session: the owner's data sets, and what is made up beside them, in one Offer or several.
 
     Attributes:
         datasets: some of them.

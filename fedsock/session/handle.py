@@ -61,30 +61,54 @@ class Stats(dict[str, int]):
 
 
 class Datasets(Mapping[str, Pointer]):
-    """A worker's data sets by name; follows the worker over its lives."""
+    """A worker's data sets by name, or what is made up beside them; follows the worker over its lives."""
 
-    def __init__(self, handle: WorkerHandle) -> None:
+    def __init__(self, handle: WorkerHandle, mock: bool = False) -> None:
         self._handle = handle
+        self._mock = mock
+        self._kind = "mock data set" if mock else "data set"
+
+    @property
+    def _pointers(self) -> dict[str, Pointer]:
+        station = self._handle.station
+        return station.mocks if self._mock else station.datasets
 
     def __getitem__(self, name: str) -> Pointer:
-        found: Pointer | None = self._handle.station.datasets.get(name)
+        found = self._pointers.get(name)
         if found is None:
             worker = self._handle.name
             raise UnknownObject(
-                f"{worker} offers no data set {name!r}; there are: {', '.join(map(repr, self)) or 'none'}",
+                f"{worker} offers no {self._kind} {name!r}; there are: {', '.join(map(repr, self)) or 'none'}",
                 object_id=name,
                 worker=worker,
             )
         return found
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._handle.station.datasets)
+        return iter(self._pointers)
 
     def __len__(self) -> int:
-        return len(self._handle.station.datasets)
+        return len(self._pointers)
 
     def __repr__(self) -> str:
-        return f"<data sets of {self._handle.name}: {', '.join(self) or 'none'}>"
+        return f"<{self._kind}s of {self._handle.name}: {', '.join(self) or 'none'}>"
+
+
+class Mock:
+    """What a worker's owner lets one develop against.
+
+    Attributes:
+        datasets: made-up data of the names, shapes and dtypes of the owner's, open: name -> Pointer. Those are there
+            whose owner offers them (``mock = true``).
+    """
+
+    __slots__ = ("datasets",)
+
+    def __init__(self, handle: WorkerHandle) -> None:
+        self.datasets: Mapping[str, Pointer] = Datasets(handle, mock=True)
+
+    def __repr__(self) -> str:
+        return repr(self.datasets)
 
 
 class WorkerHandle:
@@ -93,16 +117,18 @@ class WorkerHandle:
     Attributes:
         name: the worker's.
         datasets: the owner's data sets: name -> Pointer.
+        mock: made-up data beside them, for developing.
         np: numpy's functions there.
     """
 
-    __slots__ = ("__weakref__", "_session", "_station", "datasets", "name", "np")
+    __slots__ = ("__weakref__", "_session", "_station", "datasets", "mock", "name", "np")
 
     def __init__(self, session: Session, station: Station) -> None:
         self._session = session
         self._station = station
         self.name = station.name
         self.datasets: Mapping[str, Pointer] = Datasets(self)
+        self.mock = Mock(self)
         self.np = RemoteNumpy(self)
 
     @property
@@ -193,7 +219,7 @@ class WorkerHandle:
                 found[id(pointer)] = pointer
         # A tag stays with a pointer over assignments, of which the worker knows the values only.
         for record in station.live():
-            if words and record.more is not None and set(words) <= set(record.more.tags):
+            if words and isinstance(record.id, int) and record.more is not None and set(words) <= set(record.more.tags):
                 pointer = _held_record(record)
                 if pointer is not None:
                     found[id(pointer)] = pointer

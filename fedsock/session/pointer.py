@@ -100,7 +100,7 @@ class Pointer(Holder, Expression):
         return fetch(record, Hold(record), timeout, release)
 
     async def request(self, why: str) -> ExportRequest:
-        """Ask the owner to let the value leave; returns at once, ``await`` the result for the answer (``requested``)."""
+        """Ask the owner to let the value leave; returns at once: ``await`` that for an answer (``requested``)."""
         return await requested(self, why)
 
     async def wait(self) -> Pointer:

@@ -244,8 +244,9 @@ class Session:
         station = self._stations.get(place.worker)
         if station is not None and station.epoch == place.epoch:
             if isinstance(place.id, str):
-                if place.id in station.datasets:
-                    return station.datasets[place.id]  # type: ignore[no-any-return]
+                named = station.mocks if place.id.startswith(messages.MOCK) else station.datasets
+                if (pointer := named.get(place.id.removeprefix(messages.MOCK))) is not None:
+                    return pointer  # type: ignore[no-any-return]
             elif (reference := station.table.get(place.id)) is not None:
                 record = reference()
                 if record is not None:
@@ -287,6 +288,7 @@ class Session:
     def offered(self, station: Station, datasets: Iterable[messages.Described]) -> None:
         """A worker told its data sets: its handle is complete."""
         found: dict[str, Pointer] = {}
+        mocks: dict[str, Pointer] = {}
         for one in datasets:
             record = Record(station, one.id, values.dumps({"$": one.id}).decode(), "data set", OWNER, used=True)
             withheld = one.kind == "array" and one.shape is None
@@ -294,8 +296,10 @@ class Session:
             record.state = READY
             more = record.extra()
             more.tags, more.description = tuple(one.tags), one.description
-            found[str(one.id)] = pointer_of(record)
-        station.datasets = found
+            name = str(one.id)
+            named = mocks if name.startswith(messages.MOCK) else found
+            named[name.removeprefix(messages.MOCK)] = pointer_of(record)
+        station.datasets, station.mocks = found, mocks
         handle = self._handles.get(station.name)
         if handle is None:
             handle = self._handles[station.name] = WorkerHandle(self, station)

@@ -72,6 +72,7 @@ class Station:
         self.table: dict[int, weakref.ref[Record]] = {}
         self.requests: dict[int, Request] = {}
         self.datasets: dict[str, Any] = {}
+        self.mocks: dict[str, Any] = {}
         self.outbox = Outbox(link, session.copies)
         self.dead: deque[tuple[int, int]] = deque()
         self.ticking = False
@@ -413,4 +414,4 @@ class Station:
     def live(self) -> list[Record]:
         """Return the records that somebody still holds, data sets among them."""
         found = [record for reference in list(self.table.values()) if (record := reference()) is not None]
-        return found + [pointer._record for pointer in self.datasets.values()]
+        return found + [pointer._record for pointer in (*self.datasets.values(), *self.mocks.values())]

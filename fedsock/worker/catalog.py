@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from fedsock.protocol.messages import Answer, Ask, Described, Offer
 from fedsock.worker.store import READY, Entry, SessionStore
@@ -24,17 +24,19 @@ class Catalog:
 
     Args:
         datasets: the owner's data, by name.
+        mocks: what is made up beside them; it is offered, and found by no search.
     """
 
-    def __init__(self, datasets: Mapping[str, Entry]) -> None:
+    def __init__(self, datasets: Mapping[str, Entry], mocks: Sequence[Entry] = ()) -> None:
         self._datasets = list(datasets.values())
+        self._mocks = mocks
         self._place = {entry.id: place for place, entry in enumerate(self._datasets)}
 
     def offers(self) -> Iterator[Offer]:
-        """Give the owner's data sets, in as many messages as they need."""
+        """Give the owner's data sets, and what is made up beside them, in as many messages as they need."""
         records: list[Described] = []
         room = PAGE_CHARS
-        for entry in self._datasets:
+        for entry in (*self._datasets, *self._mocks):
             if room <= 0:
                 yield Offer(records, more=True)
                 records, room = [], PAGE_CHARS

@@ -62,6 +62,7 @@ class DatasetConfig:
         private: neither it nor what derives from it leaves, unless the policy says so.
         rows: the row group that its owner puts it into; None: one of its own.
         policy: what may leave of it, and for whom.
+        mock: made-up data of its shapes and dtypes are offered beside it.
         where: the place in the configuration, for complaints.
     """
 
@@ -73,6 +74,7 @@ class DatasetConfig:
     private: bool = True
     rows: str | None = None
     policy: DatasetPolicy = field(default_factory=DatasetPolicy)
+    mock: bool = False
     where: str = ""
 
 
@@ -258,6 +260,7 @@ def _dataset(name: str, parent: Settings, settings: Settings, policy: Agreement)
         private=settings.flag("private", True),
         rows=settings.text("rows", limit=NAME_LENGTH),
         policy=read_dataset_policy(settings.table("policy"), policy),
+        mock=settings.flag("mock", False),
         where=f"{settings.source}: {settings.path}",
     )
     settings.finish()

@@ -19,6 +19,7 @@ from fedsock.policy.budget import Budget
 from fedsock.policy.facts import OPEN, Facts, Group, Rowwise, known
 from fedsock.policy.terms import Agreement
 from fedsock.protocol.arrays import dtype_name
+from fedsock.protocol.messages import MOCK
 from fedsock.typing import Array
 from fedsock.worker.policies import policy_of_virtual
 
@@ -54,6 +55,7 @@ class Dataset:
         source: the file it came from; "" for none.
         group: the rows that it shares with others; None: it has none.
         agreement: what may leave of it, and for whom.
+        mock: made-up data of its shape and dtype are offered beside it.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Dataset:
     source: str = ""
     group: Group | None = None
     agreement: Agreement = field(default_factory=Agreement)
+    mock: bool = False
 
     @property
     def facts(self) -> Facts:
@@ -153,13 +156,16 @@ def _grouped(datasets: list[Dataset], name: str, rows: str | None, joined: dict[
         yield replace(dataset, group=Group(group, length))
 
 
-def datasets_from_mapping(data: Mapping[str, Any], private: bool = True, policy: Any = None) -> dict[str, Dataset]:
+def datasets_from_mapping(
+    data: Mapping[str, Any], private: bool = True, policy: Any = None, mock: bool = False
+) -> dict[str, Dataset]:
     """Return the data sets of a virtual worker: copies of arrays, by name. Those of one length are one row group.
 
     Args:
         data: name -> array or what numpy makes one from; a mapping in it gives ``name/key`` for each key.
         private: whether they are; all alike.
         policy: what may leave, as ``policies.policy_of_virtual`` takes it.
+        mock: whether made-up data are offered beside each.
 
     Raises:
         ConfigError: a wrong name, a value that is no array of a dtype that can be held, or a policy that can't
@@ -176,7 +182,7 @@ def datasets_from_mapping(data: Mapping[str, Any], private: bool = True, policy:
             where = f"data[{full_name!r}]"
             array = hold(_as_array(leaf, where), where)
             agreement = single.get(full_name, base)
-            _add(datasets, Dataset(name=full_name, array=array, private=private, agreement=agreement))
+            _add(datasets, Dataset(name=full_name, array=array, private=private, agreement=agreement, mock=mock))
     if unknown := single.keys() - datasets.keys():
         raise ConfigError(f"policy: datasets.{min(unknown)}: there is no such data set")
     return {dataset.name: dataset for dataset in _grouped(list(datasets.values()), "data", None, {})}
@@ -237,6 +243,7 @@ def _read(wanted: DatasetConfig, readers: Mapping[str, Reader]) -> Iterator[Data
             description=wanted.description,
             source=str(wanted.file),
             agreement=wanted.policy.of(key),
+            mock=wanted.mock,
         )
 
 
@@ -255,6 +262,9 @@ def _joined(name: str, key: str, where: str) -> str:
 def _add(datasets: dict[str, Dataset], dataset: Dataset) -> None:
     if dataset.name in datasets:
         raise ConfigError(f"two data sets are called {dataset.name!r}; rename one")
+    if dataset.mock and len(dataset.name) > NAME_LENGTH - len(MOCK):
+        most = f"with made-up data beside it, at most {NAME_LENGTH - len(MOCK)} are allowed"
+        raise ConfigError(f"the name {dataset.name!r} has {len(dataset.name)} characters; {most}")
     datasets[dataset.name] = dataset
 
 

@@ -25,6 +25,7 @@ from fedsock.worker.exports import Exports
 from fedsock.worker.jobs import Compute, Errand, Instruction, SendValue, Stopped
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.lineage import Given
+from fedsock.worker.mocks import Making, Mocks
 from fedsock.worker.names import SESSION_PREFIX
 from fedsock.worker.privately import Privately
 from fedsock.worker.releases import Releases
@@ -86,7 +87,6 @@ class Engine:
         self._datasets = {key: _owned(dataset) for key, dataset in datasets.items()}
         self._sessions: dict[str, SessionStore] = {}
         self._users = Users()
-        self._catalog = Catalog(self._datasets)
         self._cancelled: list[int] = []
         self._replies = Replies()
         policy = policy or Policy({key: dataset.agreement for key, dataset in datasets.items()})
@@ -96,6 +96,8 @@ class Engine:
         privately = Privately(name, policy, Releases(policy, ledger, audit, releases_noise(datasets)))
         self._runner = Runner(name, table, self._replies, self._exports, privately, op_seconds)
         self._arrivals = Arrivals(name, self._replies, self._runner)
+        self._mocks = Mocks(name, datasets, self._runner)
+        self._catalog = Catalog(self._datasets, tuple(self._mocks.entries.values()))
         self._started = time.time()
         self._handlers: dict[type[Any], Callable[[SessionStore, Any], None]] = {
             m.Op: self._op,
@@ -188,7 +190,11 @@ class Engine:
             result: what its function returned.
             error: what it raised, or None.
         """
-        self._runner.computed(compute, result, error)
+        job = compute.job
+        if type(job) is Making:
+            self._mocks.made(job, result, error)
+        else:
+            self._runner.computed(compute, result, error)
         return self._runner.take()
 
     def replies(self) -> list[Instruction]:
@@ -237,8 +243,8 @@ class Engine:
     # ---- ops, values and requests
 
     def _find(self, store: SessionStore, ref: int | str) -> Entry | None:
-        if type(ref) is not int:
-            return self._datasets.get(ref)  # type: ignore[arg-type]
+        if isinstance(ref, str):
+            return self._datasets.get(ref) or self._mocks.find(store, ref)
         entry = store.entries.get(ref)
         return None if entry is not None and entry.state is GIVEN_UP else entry
 

@@ -68,6 +68,10 @@ class Runner:
         ready, self._ready = self._ready, []
         return ready
 
+    def add(self, compute: Compute) -> None:
+        """Have something computed that is no op."""
+        self._ready.append(compute)
+
     def submit(
         self, store: SessionStore, op: Op, find: Callable[[int | str], Entry | None], cancelled: bool = False
     ) -> None:

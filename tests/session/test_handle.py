@@ -73,3 +73,29 @@ async def test_a_data_set_that_is_not_there_names_those_that_are(house: Any) -> 
     assert house.bob.datasets.get("y") is None
     assert "y" not in house.bob.datasets
     assert "data" in house.bob.datasets
+
+
+async def test_mocks_are_apart_from_the_data_sets(house: Any) -> None:
+    house.peer.add("carol", **{"x": np.arange(3.0), "mock:x": np.ones(3), "mock:y": np.zeros(2)})
+    carol = await house.session.worker("carol")
+    real, mock = carol.datasets["x"], carol.mock.datasets["x"]
+    assert (list(carol.datasets), list(carol.mock.datasets)) == (["x"], ["x", "y"])
+    assert (len(carol.datasets), len(carol.mock.datasets)) == (1, 2)
+    assert (real.id_at_location, mock.id_at_location) == ("x", "mock:x")
+    assert (mock.shape, mock.dtype) == ((3,), np.dtype(float))
+    assert (await (real + 1)).tolist() == [1, 2, 3]
+    assert (await (mock + 1)).tolist() == [2, 2, 2]
+    assert await mock.send(house.alice).get() is mock
+    assert await real.send(house.alice).get() is real
+    assert repr(carol.mock) == "<mock data sets of carol: x, y>"
+    with pytest.raises(KeyError, match="carol offers no mock data set 'z'; there are: 'x', 'y'"):
+        carol.mock.datasets["z"]
+    with pytest.raises(errors.OwnerDataReadOnly, match="'mock:x'"):
+        mock[0] = 1
+    assert [one is real for one in await carol.search("#own")] == [True]
+
+
+async def test_a_handle_always_has_mocks_perhaps_none(house: Any) -> None:
+    assert dict(house.bob.mock.datasets) == {}
+    with pytest.raises(errors.UnknownObject, match="bob offers no mock data set 'data'; there are: none"):
+        house.bob.mock.datasets["data"]

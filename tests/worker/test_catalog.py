@@ -84,3 +84,13 @@ async def test_more_objects_and_data_sets_than_a_message_takes() -> None:
         assert len(await bob.objects()) == 3_000
         assert len(await bob.search("#t")) == 3_000
         assert await pointers[7] == 7.0
+
+
+def test_mocks_are_offered_behind_the_data_sets_and_found_by_no_search() -> None:
+    catalog = Catalog({"x": entry("x", ("#a",))}, [entry("mock:x", ("#a",))])
+    assert [one.id for offer in catalog.offers() for one in offer.datasets] == ["x", "mock:x"]
+    store = SessionStore("s-1@0001", 10**9, 100)
+    assert [one.id for answer in pages(catalog, store, "search", "#a") for one in answer.records] == ["x"]
+    count = 3 * PAGE_CHARS // RECORD_CHARS
+    offers = list(Catalog({}, [entry(f"mock:{number}") for number in range(count)]).offers())
+    assert len(offers) > 2 and sum(len(offer.datasets) for offer in offers) == count

@@ -31,6 +31,7 @@ private = false
 
 [datasets."a/b"]
 file = "b.npy"
+mock = true
 
 [policy]
 export = "deny"
@@ -69,7 +70,7 @@ def test_every_key_is_read(folder: Path) -> None:
             private=False,
             where=f"{where}.digits",
         ),
-        "a/b": DatasetConfig(name="a/b", file=folder / "b.npy", private=True, where=f'{where}."a/b"'),
+        "a/b": DatasetConfig(name="a/b", file=folder / "b.npy", private=True, mock=True, where=f'{where}."a/b"'),
     }
 
 
@@ -144,11 +145,15 @@ WRONG = {
     "file folder": ('name = "bob"\n[datasets.x]\nfile = "."', r"datasets\.x\.file: '\.': that is a folder"),
     "data set key": (
         'name = "bob"\n[datasets.x]\nfile = "b.npy"\npublic = true',
-        r"datasets\.x\.public: unknown key; .*\(allowed: description, file, only, policy, private, rows, tags\)",
+        r"datasets\.x\.public: unknown key; .*\(allowed: description, file, mock, only, policy, private, rows, tags\)",
     ),
     "private": (
         'name = "bob"\n[datasets.x]\nfile = "b.npy"\nprivate = 0',
         r"datasets\.x\.private: expected true or false",
+    ),
+    "mock": (
+        'name = "bob"\n[datasets.x]\nfile = "b.npy"\nmock = "yes"',
+        r"datasets\.x\.mock: expected true or false, not text",
     ),
     "tag": (
         'name = "bob"\n[datasets.x]\nfile = "b.npy"\ntags = ["digits"]',

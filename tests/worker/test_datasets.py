@@ -216,3 +216,14 @@ def test_a_mapping_of_one_length_is_one_row_group() -> None:
 )
 def test_a_memory_is_needed_where_something_private_may_leave(private: bool, policy: Any, remembers: bool) -> None:
     assert must_remember(datasets_from_mapping({"x": [1]}, private, policy)) is remembers
+
+
+def test_a_name_leaves_room_for_that_of_its_mock(tmp_path: Path) -> None:
+    fits, long = "x" * 195, "x" * 196
+    assert [one.mock for one in datasets_from_mapping({fits: [1.0]}, mock=True).values()] == [True]
+    assert not datasets_from_mapping({long: [1.0]})[long].mock
+    with pytest.raises(ConfigError, match="has 196 characters; with made-up data beside it, at most 195"):
+        datasets_from_mapping({long: [1.0]}, mock=True)
+    np.savez(tmp_path / "z.npz", **{"k" * 194: np.ones(2)})
+    with pytest.raises(ConfigError, match="at most 195 are allowed"):
+        load_datasets(config(DatasetConfig(name="z", file=tmp_path / "z.npz", mock=True)), READERS)
