@@ -253,8 +253,8 @@ class Connection(ABC):
             name: its name.
             data: its owner's data: name -> array.
             private: whether they stay there.
-            policy: what may leave: a mode ("deny", the default, "public", "aggregate", "dp", "ask"), or a dict of what a
-                worker's TOML has under ``[policy]``, with ``datasets`` for single ones and ``answer``, a
+            policy: what may leave: a mode ("deny", the default, "public", "aggregate", "dp", "ask"), or a dict of what
+                a worker's TOML has under ``[policy]``, with ``datasets`` for single ones and ``answer``, a
                 function that answers requests (``worker.policies.answering_of``).
             mock: offer made-up data of the same names, shapes and dtypes beside them (``.mock.datasets``).
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 async def test_a_quick_run_measures_prints_and_writes(tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
-    options = ["--quick", "--only", "T1,T2,T4,start", "--loops", "asyncio", "--peers", "none", "--json", str(out)]
+    options = ["--quick", "--only", "T1,T2,T4,P,dp,start", "--loops", "asyncio", "--peers", "none", "--json", str(out)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.benchmarks", *options, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
@@ -25,6 +25,13 @@ async def test_a_quick_run_measures_prints_and_writes(tmp_path: Path) -> None:
             await process.wait()
     assert process.returncode == 0
     text = printed.decode()
-    for case in ("T1 op and fetch, stand-alone hub", "T2 chained ops, embedded hub", "T4 64 virtual workers", "import"):
+    for case in (
+        "T1 op and fetch, stand-alone hub",
+        "T2 chained ops, embedded hub",
+        "T4 64 virtual workers",
+        "P chained ops on private rows",
+        "P noisy mean",
+        "import",
+    ):
         assert case in text
     assert json.loads(out.read_text())

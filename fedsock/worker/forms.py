@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from fedsock.policy.facts import OPEN, Aggregate, Rowwise, combine
 from fedsock.policy.rules import Policy
 from fedsock.worker.arguments import stand_in
 from fedsock.worker.jobs import Job
-from fedsock.worker.release import measured
 from fedsock.worker.store import Entry
 
 
@@ -58,20 +56,18 @@ class StandIns:
         for entry, one in zip(job.results, forms, strict=True):
             entry.facts = combine((part.facts for part in job.inputs), one)
 
-    def function(self, policy: Policy, function: Any, args: Sequence[Any]) -> Any:
-        """Return an op's function; one that also notes what a sum's largest rows make up, where that may decide.
+    def measured(self, policy: Policy, args: Sequence[Any]) -> tuple[str, tuple[int, ...]] | None:
+        """Return template and row axes of a result whose largest rows may decide whether it leaves; else None.
 
         Args:
             policy: the owner's.
-            function: the row's.
             args: checked arguments, with what stands in for inputs.
         """
-        first = self._job.results[0]
-        form = first.facts.form
-        if not isinstance(form, Aggregate) or not policy.watches(first.facts):
-            return function
-        axes = tuple(known.axis for arg in args[:2] if (known := self._forms.get(id(arg))) is not None)
-        return measured(function, partial(setattr, first, "share"), form.template, axes)
+        facts = self._job.results[0].facts
+        if not isinstance(facts.form, Aggregate) or not policy.watches(facts):
+            return None
+        axes = tuple(form.axis for arg in args[:2] if (form := self._forms.get(id(arg))) is not None)
+        return facts.form.template, axes
 
 
 def _is_rowwise(entry: Entry) -> bool:

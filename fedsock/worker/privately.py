@@ -8,23 +8,56 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from fedsock.errors import QuotaExceeded
 from fedsock.ops import Bound, Row, check, depends_on_values
 from fedsock.ops.releases import RELEASE
-from fedsock.policy.facts import OPEN
+from fedsock.ops.schema import INT_MAX, INT_MIN
+from fedsock.policy.facts import OPEN, Facts
 from fedsock.policy.rules import Policy
 from fedsock.worker.arguments import held_value, private_places, resolve
 from fedsock.worker.failures import failure_of, not_run
 from fedsock.worker.forms import StandIns
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.lineage import note
+from fedsock.worker.release import measured
 from fedsock.worker.releases import RELEASE_SECONDS, Releases
+from fedsock.worker.store import Entry
 from fedsock.worker.trees import call_apart
 
 Afford = Callable[[Job, Row, Bound, Sequence[Any], Mapping[str, Any]], float]
 """Charges an op and returns its seconds; raises where it would take too much."""
+
+
+_NUMBERS = frozenset({bool, float, complex})
+
+MOST_KNOWN = 4_096
+"""Kinds of calls that are remembered; past it all are forgotten, and worked out again as they come."""
+
+
+class Known(NamedTuple):
+    """What was worked out of a call, and holds for every other whose arguments are alike in all that is public.
+
+    Attributes:
+        nbytes: bytes of the result, at most.
+        limit_shape: a shape with at least as many elements.
+        seconds: how long it takes.
+        facts: of the result.
+        withheld: its success, shape and dtype are not told.
+        measured: template and row axes of a sum whose largest rows are measured.
+        inputs: facts of the private arguments; kept, so that no others are taken for them.
+    """
+
+    nbytes: int
+    limit_shape: tuple[int, ...]
+    seconds: float
+    facts: Facts
+    withheld: bool
+    measured: tuple[str, tuple[int, ...]] | None
+    inputs: tuple[Facts, ...]
 
 
 class Privately:
@@ -40,6 +73,7 @@ class Privately:
         self._name = name
         self._policy = policy
         self._releases = releases
+        self._known: dict[tuple[Any, ...], Known] = {}
 
     def begin(self, job: Job, row: Row, afford: Afford) -> Compute:
         """Return what is to be computed for an op, its results' facts given; a failure that is withheld among it.
@@ -52,6 +86,9 @@ class Privately:
         Raises:
             FedsockError: it can't be run; what it says was worked out from what is public, and may be told.
         """
+        key = _key(job, row)
+        if key is not None and (known := self._known.get(key)) is not None:
+            return _again(job, row, known)
         stand_ins = StandIns(job)
         # They hold only what is public, so what fails or is charged by them may be told.
         args, kwargs = check(row, *resolve(job, stand_ins))
@@ -66,16 +103,25 @@ class Privately:
             entry.limit_shape = bound.shape
         stand_ins.tell(args, kwargs)
         note(job)
-        function = stand_ins.function(self._policy, row.function, args)
+        first = job.results[0]
+        share = stand_ins.measured(self._policy, args)
         if job.failure is None:
             args, kwargs = self._held(job, row, bound)
         if job.failure is not None:
             return Compute(job, not_run, (), {}, cost)
+        if key is not None:
+            self._remember(key, Known(bound.nbytes, bound.shape, cost, first.facts, job.withheld, share, _facts(job)))
+        function = row.function if share is None else measured(row.function, partial(setattr, first, "share"), *share)
         if row.in_place:
             kwargs = {**kwargs, "overwrite": False}
         if job.nested:
             function = partial(call_apart, function, [entry.value for entry in job.inputs])
         return Compute(job, function, args, kwargs, cost)
+
+    def _remember(self, key: tuple[Any, ...], known: Known) -> None:
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[key] = known
 
     def _held(self, job: Job, row: Row, bound: Bound) -> tuple[Sequence[Any], Mapping[str, Any]]:
         """Return an op's arguments with the values that inputs hold; what goes wrong by them is withheld."""
@@ -89,3 +135,47 @@ class Privately:
             job.failure = failure_of(self._name, job, error)
             return (), {}
         return args, kwargs
+
+
+def _key(job: Job, row: Row) -> tuple[Any, ...] | None:
+    """Return what is public of a call, as far as anything is worked out from it; None where that would be too much.
+
+    Such calls have one result, and arrays and numbers by position only, of which rules see shapes and dtypes.
+    """
+    if job.nested or job.failure is not None or row.results != 1 or row.name == RELEASE:
+        return None
+    if len(job.args) not in row.plain:
+        return None
+    parts: list[Any] = [row.name, job.weight]
+    for arg in job.args:
+        kind = type(arg)
+        if kind is Entry:
+            value = arg.value
+            kind = type(value)
+            if arg.withheld or not (kind is np.ndarray or isinstance(value, np.generic)):
+                return None
+            parts += (id(arg.facts), kind, value.dtype, value.shape)
+        elif kind in _NUMBERS or (kind is int and INT_MIN <= arg <= INT_MAX):
+            parts += (kind, arg)
+        else:
+            return None
+    return tuple(parts)
+
+
+def _facts(job: Job) -> tuple[Facts, ...]:
+    return tuple(entry.facts for entry in job.inputs)
+
+
+def _again(job: Job, row: Row, known: Known) -> Compute:
+    """Return what is to be computed for a call like one before."""
+    first = job.results[0]
+    job.store.charge(first, known.nbytes + job.weight)
+    first.limit_shape = known.limit_shape
+    first.facts = known.facts
+    job.withheld = known.withheld
+    note(job)
+    args = [arg.value if type(arg) is Entry else arg for arg in job.args]
+    function = row.function
+    if known.measured is not None:
+        function = measured(function, partial(setattr, first, "share"), *known.measured)
+    return Compute(job, function, args, {"overwrite": False} if row.in_place else {}, known.seconds)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from tests.benchmarks.figures import Figure, failed
 from tests.benchmarks.large import transfers
 from tests.benchmarks.many import idle_workers, virtual_workers
+from tests.benchmarks.private import noisy_releases, private_rows
 from tests.benchmarks.roads import Road, roads
 from tests.benchmarks.rounds import Effort
 from tests.benchmarks.small import latency, pipelined
@@ -24,6 +25,8 @@ ON_A_ROAD: dict[str, Callable[[Road, Effort], AsyncIterator[Figure]]] = {
 ALONE: dict[str, Callable[[Effort], AsyncIterator[Figure]]] = {
     "T4": virtual_workers,
     "T5": idle_workers,
+    "P": private_rows,
+    "dp": noisy_releases,
     "start": startup,
 }
 CASES = (*ON_A_ROAD, *ALONE)

@@ -46,6 +46,14 @@ PROMISED = {
         "ExportDenied: alice keeps object",
         "the workers ended with codes [0, 0]",
     ],
+    "05_private_mean.py": [
+        "carol's policy is dp: 310 rows, epsilon 0.5 is left",
+        "the plain mean may leave: False",
+        "a mean for epsilon 0.2:",
+        "left: 0.1",
+        "BudgetSpent: dp_release at carol",
+        "the worker ended with code 0",
+    ],
 }
 
 EXECUTE = """
