@@ -24,6 +24,7 @@ from fedsock.transport.websocket import dial
 from fedsock.worker.datasets import datasets_from_mapping
 from fedsock.worker.engine import Engine
 from fedsock.worker.names import SESSION_PREFIX, worker_name_fault
+from fedsock.worker.policies import answering_of
 from fedsock.worker.service import WorkerService
 
 DEFAULT_PORT = 8765
@@ -252,8 +253,9 @@ class Connection(ABC):
             name: its name.
             data: its owner's data: name -> array.
             private: whether they stay there.
-            policy: what may leave: a mode ("deny", the default, "public", "aggregate"), or a dict of what a
-                worker's TOML has under ``[policy]``, with ``datasets`` for single ones.
+            policy: what may leave: a mode ("deny", the default, "public", "aggregate", "dp", "ask"), or a dict of what
+                a worker's TOML has under ``[policy]``, with ``datasets`` for single ones and ``answer``, a
+                function that answers requests (``worker.policies.answering_of``).
             mock: offer made-up data of the same names, shapes and dtypes beside them (``.mock.datasets``).
 
         Raises:
@@ -266,7 +268,8 @@ class Connection(ABC):
         session.check_loop()
         if wrong := worker_name_fault(name):
             raise ConfigError(f"name={name!r}: {wrong}")
-        service = WorkerService(Engine(name, datasets_from_mapping(data or {}, private, policy, mock)))
+        datasets = datasets_from_mapping(data or {}, private, policy, mock)
+        service = WorkerService(Engine(name, datasets, answering=answering_of(policy)))
         peer = Peer(name, "worker", self._dial, service, token=self._token())
         service.attach(peer)
         self._virtual[peer] = service

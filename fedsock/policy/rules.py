@@ -53,6 +53,7 @@ class Decision:
         next_step: what the scientist can do now.
         query: what it counts as, allowed or not.
         rounding: how a table of counts leaves.
+        asks: it may leave by an approval only, which is used up by it.
     """
 
     allowed: bool
@@ -61,9 +62,18 @@ class Decision:
     next_step: str = ""
     query: Query | None = None
     rounding: Rounding | None = None
+    asks: bool = False
 
 
 OPENED = Decision(allowed=True, rule="open")
+
+UNASKED = Decision(
+    allowed=False,
+    rule="ask",
+    reason="it leaves when its owner approves it, and no approval of it is left for you",
+    next_step='req = await p.request("why you need it"), then await req',
+    asks=True,
+)
 
 
 class Rule(ABC):
@@ -194,8 +204,18 @@ def _why_unlisted(form: Aggregate) -> tuple[str, str]:
     )
 
 
+class OwnerIsAsked(Rule):
+    """What the owner approved may leave."""
+
+    name = "ask"
+
+    def decide(self, facts: Facts, source: str, terms: Terms, share: float) -> Decision:
+        """Allow; ``Policy.export`` denies it where no approval is left."""
+        return Decision(allowed=True, rule=self.name, asks=True)
+
+
 RULES: Mapping[Mode, Rule] = MappingProxyType(
-    dict(zip(MODES, (PrivateStays(), MayLeave(), AggregatesLeave(), NoisyResultsLeave()), strict=True))
+    dict(zip(MODES, (PrivateStays(), MayLeave(), AggregatesLeave(), NoisyResultsLeave(), OwnerIsAsked()), strict=True))
 )
 """The rule of each mode."""
 
@@ -227,13 +247,23 @@ class Policy:
     def _may_aggregate(self, source: str) -> bool:
         return any(terms.export == "aggregate" for terms in self._agreements.get(source, Agreement()).all_terms)
 
-    def export(self, facts: Facts, user: str = "", share: float = 0.0) -> Decision:
+    def asks(self, facts: Facts, user: str) -> bool:
+        """Return whether an approval may decide on an export.
+
+        Args:
+            facts: of the value that is to leave.
+            user: to whom.
+        """
+        return any(self.terms(source, user).export == "ask" for source in facts.sources)
+
+    def export(self, facts: Facts, user: str = "", share: float = 0.0, *, approved: bool = False) -> Decision:
         """Return the decision on an export.
 
         Args:
             facts: of the value that is to leave.
             user: to whom.
             share: how much of a sum its two largest rows make up.
+            approved: an approval of this very value is left.
         """
         if not facts.private:
             return OPENED
@@ -242,6 +272,8 @@ class Policy:
             terms = self.terms(source, user)
             decisions.append(RULES[terms.export].decide(facts, source, terms, share))
         denied = next((decision for decision in decisions if not decision.allowed), None)
+        if denied is None and not approved and any(decision.asks for decision in decisions):
+            denied = UNASKED
         return denied or _together(decisions)
 
 
@@ -255,4 +287,5 @@ def _together(decisions: list[Decision]) -> Decision:
         axes = zip(*(one.cells for one in roundings), strict=True)
         cells = tuple(next((size for size in along if size is not None), None) for along in axes)
         rounding = Rounding(max(one.min_rows for one in roundings), max(one.round_to for one in roundings), cells)
-    return Decision(True, decisions[0].rule, query=query, rounding=rounding)
+    asks = any(decision.asks for decision in decisions)
+    return Decision(True, decisions[0].rule, query=query, rounding=rounding, asks=asks)

@@ -9,10 +9,10 @@ from typing import Literal
 
 from fedsock.policy.budget import Budget
 
-Mode = Literal["deny", "public", "aggregate", "dp"]
-"""What may leave: nothing, everything, listed reductions over all rows, or what has noise."""
+Mode = Literal["deny", "public", "aggregate", "dp", "ask"]
+"""What may leave: nothing, everything, listed reductions over all rows, what has noise, or what the owner approves."""
 
-MODES: tuple[Mode, ...] = ("deny", "public", "aggregate", "dp")
+MODES: tuple[Mode, ...] = ("deny", "public", "aggregate", "dp", "ask")
 
 Cells = int | tuple[float, ...]
 """Cells of a table's axis: so many categories 0, 1, …, or edges."""

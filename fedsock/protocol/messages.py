@@ -140,6 +140,32 @@ class Transfer(Message, frozen=True, tag="transfer"):
     as_id: Id
 
 
+class Request(Message, frozen=True, tag="request"):
+    """Session -> worker: ask the owner to let a value leave. Answered by Requested or Error of the same id.
+
+    Attributes:
+        id: of this message.
+        ref: of the value.
+        why: what it is needed for, for the owner to read.
+    """
+
+    id: Id
+    ref: Ref
+    why: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
+
+
+class Outcome(Message, frozen=True, tag="outcome"):
+    """Session -> worker: what became of a request? Answered, once the owner has, by Requested or Error.
+
+    Attributes:
+        id: of this message.
+        number: the request's.
+    """
+
+    id: Id
+    number: Id
+
+
 class Fail(Message, frozen=True, tag="fail"):
     """Session -> worker: an expected value will not come."""
 
@@ -270,8 +296,24 @@ class Answer(Message, frozen=True, tag="answer"):
     policy: dict[Name, Any] = {}
 
 
-ToWorker = Op | Put | Get | Release | Cancel | Ask | Expect | Transfer | Fail | Deliver | Stop | Open
-ToSession = Done | Error | Value | Answer | Offer | Stop
+class Requested(Message, frozen=True, tag="requested"):
+    """Worker -> session: the answer to Request and Outcome.
+
+    Attributes:
+        id: of the message.
+        number: the owner's number of the request; 0 where nobody need be asked.
+        state: where it stands.
+    """
+
+    id: Id
+    number: Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+    state: Literal["waiting", "approved", "denied"]
+
+
+ToWorker = (
+    Op | Put | Get | Release | Cancel | Ask | Expect | Transfer | Request | Outcome | Fail | Deliver | Stop | Open
+)
+ToSession = Done | Error | Value | Answer | Offer | Requested | Stop
 
 
 class _BatchToWorker(msgspec.Struct):

@@ -42,6 +42,7 @@ class Inbox:
             messages.Error: self._error,
             messages.Value: self._value,
             messages.Answer: self._answer,
+            messages.Requested: self._answer,
             messages.Offer: self._offer,
             messages.Stop: self._stop,
         }

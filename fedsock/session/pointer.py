@@ -20,6 +20,7 @@ from fedsock.ops.releases import RELEASE
 from fedsock.policy.budget import decimal_of
 from fedsock.protocol import messages, values
 from fedsock.session import display, transfer
+from fedsock.session.exportrequest import ExportRequest, requested
 from fedsock.session.groups import group, mapped
 from fedsock.session.metadata import known_dtype, known_shape
 from fedsock.session.policy import Verdict, verdict_of
@@ -97,6 +98,10 @@ class Pointer(Holder, Expression):
         """
         record = self._record
         return fetch(record, Hold(record), timeout, release)
+
+    async def request(self, why: str) -> ExportRequest:
+        """Ask the owner to let the value leave; returns at once: ``await`` that for an answer (``requested``)."""
+        return await requested(self, why)
 
     async def wait(self) -> Pointer:
         """Return the pointer once its value is there; no data moves; cancelling ends this wait only.

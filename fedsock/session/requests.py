@@ -194,6 +194,26 @@ async def ask(
     return answer  # type: ignore[no-any-return]
 
 
+async def question(station: Station, message: Callable[[int], messages.Message]) -> Any:
+    """Return a worker's answer to a message with a number; cancelling ends the wait only.
+
+    Args:
+        station: the worker's.
+        message: number -> message.
+
+    Raises:
+        RemoteError, WorkerLost, …: why there is none.
+    """
+    station.check_loop()
+    request = Question(station.loop)
+    number = station.numbers(1)
+    station.request(number, request, messages.encode(message(number)))
+    answer = await request.future
+    if type(answer) is _Failed:
+        raise answer.error.with_traceback(None)
+    return answer
+
+
 async def ask_all(station: Station, about: str, tags: tuple[str, ...] = ()) -> list[messages.Described]:
     """Return all that a worker lists, page after page; cancelling ends the wait only.
 

@@ -15,7 +15,7 @@ from fedsock.peer.peer import Peer
 from fedsock.transport.base import Transport
 from fedsock.transport.process import calm_collector, new_event_loop
 from fedsock.transport.websocket import dial
-from fedsock.worker import auditcommand
+from fedsock.worker import auditcommand, requestcommand
 from fedsock.worker.config import WorkerConfig, from_options, read_token
 from fedsock.worker.datasets import Dataset, load_datasets
 from fedsock.worker.engine import Engine
@@ -31,7 +31,12 @@ DIAL_SECONDS = 10.0
 CLOSE_SECONDS = 3.0
 """For what is queued, when the worker is told to end; it is gone within five whoever is connected."""
 
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"audit": auditcommand.main}
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "audit": auditcommand.main,
+    "requests": requestcommand.requests,
+    "approve": requestcommand.approve,
+    "deny": requestcommand.deny,
+}
 """What an owner can do beside running a worker: the first word -> what the rest of the words are given to."""
 
 EXAMPLE = """\
@@ -55,6 +60,7 @@ and a scientist, elsewhere or in a second terminal, writes
 --public NAME=FILE publishes a file: its values, and what is computed from them, may leave.
 
 for the owner: python -m fedsock.worker audit --help
+               python -m fedsock.worker requests --help
 """
 
 
@@ -99,6 +105,7 @@ async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str |
         op_seconds=limits.op_seconds,
         ledger=memory.ledger,
         audit=memory.audit,
+        approvals=memory.approvals,
     )
     service = WorkerService(engine, threads=limits.threads)
 

@@ -16,6 +16,7 @@ from fedsock.errors import BadMessage, IdReused, OpCancelled, QuotaExceeded
 from fedsock.ops import TABLE, Row
 from fedsock.policy.rules import Policy
 from fedsock.protocol import messages as m
+from fedsock.worker.approvals import Approvals
 from fedsock.worker.arrivals import Arrivals
 from fedsock.worker.audit import Audit
 from fedsock.worker.catalog import Catalog
@@ -23,11 +24,13 @@ from fedsock.worker.datasets import Dataset, budgets, releases_noise
 from fedsock.worker.exports import Exports
 from fedsock.worker.jobs import Compute, Errand, Instruction, SendValue, Stopped
 from fedsock.worker.ledger import Ledger
+from fedsock.worker.lineage import Given
 from fedsock.worker.mocks import Making, Mocks
 from fedsock.worker.names import SESSION_PREFIX
 from fedsock.worker.privately import Privately
 from fedsock.worker.releases import Releases
 from fedsock.worker.replies import Replies
+from fedsock.worker.requests import Answering, Hashing, Requests
 from fedsock.worker.runner import Runner
 from fedsock.worker.state import State
 from fedsock.worker.store import GIVEN_UP, LEAF_BYTES, PENDING, READY, Entry, SessionStore
@@ -59,6 +62,8 @@ class Engine:
         op_seconds: how long an op may be expected to take.
         ledger: counts queries and keeps budgets; None: one that forgets with the process.
         audit: where decisions on private values are written down; None: nowhere.
+        approvals: what the owner was asked for; None: some that are forgotten with the process.
+        answering: the owner's function that answers requests at once.
         table: the ops there are.
     """
 
@@ -73,6 +78,8 @@ class Engine:
         op_seconds: float = OP_SECONDS,
         ledger: Ledger | None = None,
         audit: Audit | None = None,
+        approvals: Approvals | None = None,
+        answering: Answering | None = None,
         table: Mapping[str, Row] = TABLE,
     ) -> None:
         self.name = name
@@ -84,9 +91,11 @@ class Engine:
         self._replies = Replies()
         policy = policy or Policy({key: dataset.agreement for key, dataset in datasets.items()})
         ledger = ledger or Ledger(State(), budgets(datasets))
-        self._exports = Exports(name, policy, self._replies, ledger, audit)
+        self._requests = Requests(name, policy, self._replies, approvals or Approvals(State()), answering)
+        self._exports = Exports(name, policy, self._replies, ledger, audit, self._requests)
         privately = Privately(name, policy, Releases(policy, ledger, audit, releases_noise(datasets)))
         self._runner = Runner(name, table, self._replies, self._exports, privately, op_seconds)
+        self._requests.compute = self._runner.add
         self._arrivals = Arrivals(name, self._replies, self._runner)
         self._mocks = Mocks(name, datasets, self._runner)
         self._catalog = Catalog(self._datasets, tuple(self._mocks.entries.values()))
@@ -96,6 +105,8 @@ class Engine:
             m.Put: self._put,
             m.Get: self._errand,
             m.Transfer: self._errand,
+            m.Request: self._errand,
+            m.Outcome: self._outcome,
             m.Release: self._release,
             m.Cancel: self._cancel,
             m.Ask: self._ask,
@@ -183,6 +194,8 @@ class Engine:
         job = compute.job
         if type(job) is Making:
             self._mocks.made(job, result, error)
+        elif type(job) is Hashing:
+            job.then()
         else:
             self._runner.computed(compute, result, error)
         return self._runner.take()
@@ -206,10 +219,20 @@ class Engine:
         store = self._sessions.pop(peer, None)
         if store is not None:
             store.over = True
+            self._requests.forget(store)
             # It may begin anew by the socket that it has, and the hub introduces it once a socket.
             self._users.note(peer, store.user)
         self._arrivals.lost(peer, store)
         return self._runner.take()
+
+    @property
+    def awaits_owner(self) -> bool:
+        """Whether somebody waits for an answer of the owner's: then ``look`` from time to time."""
+        return self._requests.awaited
+
+    def look(self) -> None:
+        """See whether the owner answered a request; ``replies`` tells those who wait."""
+        self._requests.look()
 
     @property
     def sessions(self) -> int:
@@ -264,7 +287,7 @@ class Engine:
         store.charge(entry, nbytes)
         return entry
 
-    def _errand(self, store: SessionStore, request: m.Get | m.Transfer) -> None:
+    def _errand(self, store: SessionStore, request: m.Get | m.Transfer | m.Request) -> None:
         self._use(store, request.id)
         entry = self._find(store, request.ref)
         if isinstance(request, m.Transfer):
@@ -356,6 +379,10 @@ class Engine:
                 self._drop(store, id)
         self._replies.send(store.address, answer)
 
+    def _outcome(self, store: SessionStore, question: m.Outcome) -> None:
+        self._use(store, question.id)
+        self._requests.outcome(store, question)
+
     def _stats(self, store: SessionStore) -> dict[str, int]:
         return {
             "ops_run": self._runner.ops_run,
@@ -372,4 +399,5 @@ def _owned(dataset: Dataset) -> Entry:
     entry = Entry(dataset.name, facts=dataset.facts)
     entry.state, entry.value, entry.shared = READY, dataset.array, True
     entry.tags, entry.description = tuple(dataset.tags), dataset.description
+    entry.lineage = Given(dataset.name, dataset.array, dataset.group)
     return entry

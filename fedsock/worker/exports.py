@@ -27,6 +27,8 @@ from fedsock.worker.jobs import Errand, Instruction, Send, SendValue
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.release import rounded
 from fedsock.worker.replies import Replies
+from fedsock.worker.requestbook import Approved
+from fedsock.worker.requests import Requests
 from fedsock.worker.store import FAILED, MOST_RECEIVERS, Entry, SessionStore, kind_of, size_of
 
 UNSENDABLE = frozenset({"Generator"})
@@ -42,15 +44,19 @@ class Exports:
         replies: where answers go.
         ledger: counts queries.
         audit: where decisions on private values are written down; None: nowhere.
+        requests: finds approvals.
 
     Attributes:
         policy: what decides.
     """
 
-    def __init__(self, name: str, policy: Policy, replies: Replies, ledger: Ledger, audit: Audit | None) -> None:
+    def __init__(
+        self, name: str, policy: Policy, replies: Replies, ledger: Ledger, audit: Audit | None, requests: Requests
+    ) -> None:
         self._name = name
         self._ledger = ledger
         self._audit = audit
+        self._requests = requests
         self._decisions: list[dict[str, Any]] = []
         self.policy = policy
         self._replies = replies
@@ -72,9 +78,21 @@ class Exports:
             errand: the request.
         """
         entry, store, request = errand.entry, errand.store, errand.request
-        decision = self.policy.export(entry.facts, store.user, entry.share)
-        refusal = self._uncounted(entry, store, request, decision) or self._refusal(entry, request, decision)
-        self._note(errand, decision, refusal)
+        if self._requests.later(errand, self.answer):
+            return
+        if isinstance(request, m.Request):
+            self._requests.file(errand)
+            self._let_go(errand)
+            return
+        approval = self._requests.approval(entry, store.user)
+        approved = entry.approved or approval is not None
+        decision = self.policy.export(entry.facts, store.user, entry.share, approved=approved)
+        refusal = (
+            self._uncounted(entry, store, request, decision)
+            or self._refusal(entry, request, decision)
+            or self._unused(entry, request, approval)
+        )
+        self._note(errand, decision, refusal, approval)
         if refusal is not None:
             self._replies.send(store.address, refusal)
             self._let_go(errand)
@@ -97,7 +115,7 @@ class Exports:
             return instructions
         decisions, self._decisions = self._decisions, []
         try:
-            self._audit.write(decisions, sync=any("query" in one for one in decisions))
+            self._audit.write(decisions, sync=any("query" in one or "approval" in one for one in decisions))
         except AuditUnwritable as error:
             return [self._kept_back(one, error) for one in instructions]
         return instructions
@@ -111,7 +129,9 @@ class Exports:
         text = f"{self._name} keeps {_named(instruction.errand.entry)}: {error}"
         return Send(instruction.errand.store.address, _error(request, error.code, text))
 
-    def _note(self, errand: Errand, decision: Decision, refusal: m.Error | None) -> None:
+    def _note(
+        self, errand: Errand, decision: Decision, refusal: m.Error | None, approval: Approved | None = None
+    ) -> None:
         """Write down, with the next batch, what was decided on a private value."""
         entry, store, request = errand.entry, errand.store, errand.request
         if self._audit is None or not entry.facts.private:
@@ -132,6 +152,8 @@ class Exports:
             record |= {"template": form.template, "group": form.group.name, "share": round(entry.share, 4)}
         if decision.query is not None:
             record["query"] = decision.query.limit
+        if approval is not None:
+            record |= {"request": approval.number, "approval": approval.id}
         if isinstance(request, m.Transfer):
             record["to"] = request.to
         self._decisions.append(record)
@@ -166,7 +188,7 @@ class Exports:
             store: the session's.
             entry: the value.
         """
-        found = self.policy.export(entry.facts, store.user)
+        found = self.policy.export(entry.facts, store.user, approved=self._requests.at_once(entry, store.user))
         told = {"allowed": found.allowed, "rule": found.rule, "reason": found.reason, "next_step": found.next_step}
         return {**told, "kind": entry.facts.kind}
 
@@ -194,6 +216,17 @@ class Exports:
         except (QueriesSpent, LedgerUnwritable) as error:
             return _error(request, error.code, f"{self._name} keeps {_named(entry)}: {error}")
         entry.counted = True
+        return None
+
+    def _unused(self, entry: Entry, request: m.Get | m.Transfer, approval: Approved | None) -> m.Error | None:
+        """Use an approval, once for each value; return why it can't be."""
+        if approval is None:
+            return None
+        try:
+            self._requests.use(approval)
+        except LedgerUnwritable as error:
+            return _error(request, error.code, f"{self._name} keeps {_named(entry)}: {error}")
+        entry.approved = True
         return None
 
     def _refusal(self, entry: Entry, request: m.Get | m.Transfer, decision: Decision) -> m.Error | None:

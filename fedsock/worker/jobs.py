@@ -10,7 +10,7 @@ import msgspec
 
 from fedsock.ops import Row
 from fedsock.policy.facts import OPEN
-from fedsock.protocol.messages import Deliver, Failure, Get, Message, Op, Transfer
+from fedsock.protocol.messages import Deliver, Failure, Get, Message, Op, Request, Transfer
 from fedsock.worker.store import Entry, SessionStore
 
 
@@ -78,7 +78,7 @@ class Job:
 
 
 class Errand:
-    """A Get or Transfer that waits for its value.
+    """A Get, Transfer or Request that waits for its value.
 
     Attributes:
         store: whose request it is.
@@ -88,7 +88,7 @@ class Errand:
 
     __slots__ = ("entry", "request", "store")
 
-    def __init__(self, store: SessionStore, request: Get | Transfer, entry: Entry) -> None:
+    def __init__(self, store: SessionStore, request: Get | Transfer | Request, entry: Entry) -> None:
         self.store = store
         self.request = request
         self.entry = entry

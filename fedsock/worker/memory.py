@@ -1,10 +1,11 @@
-"""What a worker remembers of its decisions: budgets and queries spent, and the audit file."""
+"""What a worker remembers of its decisions: budgets and queries spent, requests and answers, and the audit file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from fedsock.worker.approvals import Approvals
 from fedsock.worker.audit import Audit
 from fedsock.worker.datasets import Dataset, budgets, must_remember
 from fedsock.worker.ledger import Ledger
@@ -12,7 +13,7 @@ from fedsock.worker.state import State
 
 
 class Memory:
-    """A worker's ledger and audit file, in its owner's folder if anything private may leave; else nowhere.
+    """A worker's ledger, approvals and audit file, in its owner's folder if anything private may leave; else nowhere.
 
     Args:
         name: the worker's.
@@ -21,6 +22,7 @@ class Memory:
 
     Attributes:
         ledger: what was spent.
+        approvals: what the owner was asked for, and answered.
         audit: what was decided; None where nothing private may leave.
 
     Raises:
@@ -32,6 +34,7 @@ class Memory:
         remembers = must_remember(datasets)
         self._state = State(folder if remembers else None)
         self.ledger = Ledger(self._state, budgets(datasets))
+        self.approvals = Approvals(self._state)
         self.audit = Audit(self._state) if remembers else None
 
     def start(self) -> str | None:
@@ -49,6 +52,7 @@ class Memory:
             AuditUnwritable: it can't be written.
         """
         self.ledger.close()
+        self.approvals.close()
         try:
             return None if self.audit is None else self.audit.stop()
         finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
@@ -81,7 +81,7 @@ def policy_of_virtual(policy: Any) -> tuple[Agreement, dict[str, Agreement]]:
 
     Args:
         policy: None, a mode's name, or a dict of what a TOML's ``policy`` table takes, beside which
-            ``datasets`` holds the same for single ones.
+            ``datasets`` holds the same for single ones, and ``answer`` is what ``answering_of`` returns.
 
     Raises:
         ConfigError: as ``read_policy``; or another type.
@@ -90,10 +90,27 @@ def policy_of_virtual(policy: Any) -> tuple[Agreement, dict[str, Agreement]]:
         policy = {} if policy is None else {"export": policy}
     if not isinstance(policy, Mapping):
         raise ConfigError(f"policy: expected a mode's name or a dict, not {type(policy).__name__}")
-    rest = {key: value for key, value in policy.items() if key != "datasets"}
+    rest = {key: value for key, value in policy.items() if key not in ("answer", "datasets")}
     base = read_policy(Settings(rest, "policy"))
     datasets = Settings({"datasets": policy.get("datasets") or {}}, "policy").table("datasets")
     return base, {name: read_dataset_policy(table, base).of("") for name, table in datasets.tables().items()}
+
+
+def answering_of(policy: Any) -> Callable[[Any], Any] | None:
+    """Return the function by which the owner of a virtual worker answers requests; None: there is none.
+
+    Args:
+        policy: what ``policy_of_virtual`` takes; ``answer`` in it is called with each request (its ``number``,
+            ``user``, ``why``, ``shape``, ``expression`` and ``flagged``) and returns True, or a number of exports,
+            to approve it; False, or the reason, to deny it; None to leave it open.
+
+    Raises:
+        ConfigError: it can't be called.
+    """
+    answer = policy.get("answer") if isinstance(policy, Mapping) else None
+    if answer is not None and not callable(answer):
+        raise ConfigError(f"policy: answer: expected a function, not {type(answer).__name__}")
+    return answer
 
 
 def _agreement(settings: Settings, base: Agreement) -> Agreement:

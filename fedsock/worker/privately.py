@@ -22,6 +22,7 @@ from fedsock.worker.arguments import held_value, private_places, resolve
 from fedsock.worker.failures import failure_of, not_run
 from fedsock.worker.forms import StandIns
 from fedsock.worker.jobs import Compute, Job
+from fedsock.worker.lineage import note
 from fedsock.worker.release import measured
 from fedsock.worker.releases import RELEASE_SECONDS, Releases
 from fedsock.worker.store import Entry
@@ -101,6 +102,7 @@ class Privately:
         for entry in job.results:
             entry.limit_shape = bound.shape
         stand_ins.tell(args, kwargs)
+        note(job)
         first = job.results[0]
         share = stand_ins.measured(self._policy, args)
         if job.failure is None:
@@ -171,6 +173,7 @@ def _again(job: Job, row: Row, known: Known) -> Compute:
     first.limit_shape = known.limit_shape
     first.facts = known.facts
     job.withheld = known.withheld
+    note(job)
     args = [arg.value if type(arg) is Entry else arg for arg in job.args]
     function = row.function
     if known.measured is not None:

@@ -26,6 +26,9 @@ from fedsock.worker.threads import Threads
 INLINE_SECONDS = 50e-6
 """Ops predicted to take less run at once: a thread costs about as much."""
 
+LOOK_SECONDS = 0.25
+"""How often to see whether the owner has answered, while somebody waits for that."""
+
 log = logging.getLogger("fedsock.worker")
 
 
@@ -43,6 +46,7 @@ class WorkerService:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._threads = Threads(threads, f"fedsock {engine.name}")
         self._outboxes: dict[str, Outbox] = {}
+        self._looking: asyncio.TimerHandle | None = None
 
     @property
     def busy(self) -> int:
@@ -57,6 +61,8 @@ class WorkerService:
     def close(self) -> None:
         """Take no more; ops that run in threads can't be stopped and are not waited for."""
         self._threads.close()
+        if self._looking is not None:
+            self._looking.cancel()
 
     # ---- what the peer brings
 
@@ -239,6 +245,14 @@ class WorkerService:
             peer.flush(*links)
         for remote, reason in failed.items():
             peer.fail(remote, reason)
+        if self._engine.awaits_owner and self._looking is None and self._loop is not None:
+            self._looking = self._loop.call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """See whether the owner has answered, and come again while somebody waits."""
+        self._looking = None
+        self._engine.look()
+        self._flush()
 
     def _carry_out(self, link: Link, instruction: Instruction) -> None:
         if type(instruction) is Send:

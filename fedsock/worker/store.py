@@ -18,6 +18,7 @@ from fedsock.protocol.values import RemoteRecord
 
 if TYPE_CHECKING:
     from fedsock.worker.jobs import Job, Waiting
+    from fedsock.worker.lineage import Lineage
 
 LEAF_BYTES = 64
 """What a Python object counts as, beside the bytes of arrays."""
@@ -29,6 +30,34 @@ MOST_RECEIVERS = 1_000
 
 SHORT_RANGE = 1_000
 """Ids of a range that are looked up one by one."""
+
+
+class Tally:
+    """Counts the ops that a session's lineages hold on to, whether their results are still there or not.
+
+    A session may keep the last of many ops and release all the others, which then count for nothing else.
+
+    Args:
+        most: so many at a time.
+    """
+
+    __slots__ = ("_made", "_most", "gone")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._made = 0
+        self.gone: list[None] = []  # appended to by any thread, for the collector runs in any
+
+    def add(self) -> bool:
+        """Count one more; False when there are too many already."""
+        if self._made >= self._most or len(self.gone) > SHORT_RANGE:
+            count = len(self.gone)
+            del self.gone[:count]
+            self._made -= count
+            if self._made >= self._most:
+                return False
+        self._made += 1
+        return True
 
 
 class State(Enum):
@@ -56,6 +85,8 @@ class Entry:
         withheld: its dtype, shape and failure could tell something private.
         share: how much of a sum its two largest rows make up; 0 where that can't decide anything.
         counted: an export of it was counted as a query.
+        lineage: how it was made; None for most open values.
+        approved: an approval was used for it, which then holds as long as it does.
         charge: bytes it counts for.
         limit_shape: withheld: a shape with at least as many elements, known from public shapes.
         waiting: what goes on when it is no longer pending.
@@ -77,6 +108,8 @@ class Entry:
     withheld = False
     share = 0.0
     counted = False
+    lineage: Lineage | None = None
+    approved = False
     charge = 0
     limit_shape: tuple[int, ...] = ()
     waiting: list[Waiting] | None = None
@@ -173,6 +206,7 @@ class SessionStore:
         objects: entries that count, listed or still needed.
         over: the session is gone.
         receivers: addresses of workers that values were delivered to.
+        tally: of what its values' lineages hold on to.
     """
 
     __slots__ = (
@@ -187,6 +221,7 @@ class SessionStore:
         "quota_bytes",
         "quota_objects",
         "receivers",
+        "tally",
         "user",
     )
 
@@ -203,6 +238,7 @@ class SessionStore:
         self.over = False
         self._rising: list[int] = []
         self.receivers: set[str] = set()
+        self.tally = Tally(quota_objects)
 
     def reaches(self, address: str) -> bool:
         """Return whether values may be delivered to a worker: to one of before, or while they aren't too many."""

@@ -37,8 +37,21 @@ def test_default_policy_keeps_what_is_private() -> None:
 
 @given(modes=st.tuples(st.sampled_from(MODES), st.sampled_from(MODES)))
 def test_a_denial_for_any_source_stands(modes: tuple[Mode, Mode]) -> None:
-    decision = policy(ages=Terms(export=modes[0]), pay=Terms(export=modes[1])).export(SUM, "ann")
-    assert decision.allowed is not bool({"deny", "dp"} & set(modes))
+    house = policy(ages=Terms(export=modes[0]), pay=Terms(export=modes[1]))
+    assert house.export(SUM, "ann", approved=True).allowed is not bool({"deny", "dp"} & set(modes))
+    assert house.export(SUM, "ann").allowed is not bool({"deny", "dp", "ask"} & set(modes))
+
+
+def test_what_the_owner_is_asked_for_leaves_by_an_approval_only() -> None:
+    house = policy(ages=Terms(export="ask"), pay=AGGREGATE)
+    refused = house.export(SUM, "ann")
+    assert (refused.rule, refused.asks) == ("ask", True) and "p.request(" in refused.next_step
+    allowed = house.export(SUM, "ann", approved=True)
+    assert allowed.allowed and allowed.asks and house.asks(SUM, "ann")
+    assert not house.export(SUM, "", approved=True).allowed and not house.asks(SUM, "")
+    # An approval opens what is asked for, not what another owner's terms keep.
+    assert house.export(known(BOTH, None), "ann", approved=True).rule == "aggregate"
+    assert not policy(ages=Terms(export="public"), pay=AGGREGATE).asks(SUM, "ann")
 
 
 def test_a_stranger_has_no_grant() -> None:

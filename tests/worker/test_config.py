@@ -174,7 +174,7 @@ WRONG = {
     ),
     "rule": (
         'name = "bob"\n[policy]\nexport = "allow"',
-        r"policy\.export: unknown value 'allow' \(allowed: aggregate, deny, dp, public\)",
+        r"policy\.export: unknown value 'allow' \(allowed: aggregate, ask, deny, dp, public\)",
     ),
     "policy": (
         'name = "bob"\n[policy]\nexports = "deny"',

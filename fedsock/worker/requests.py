@@ -1,0 +1,279 @@
+"""Requests of scientists at this worker, the owner's answers to them, and whether one lets a value leave."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from fedsock.errors import ExportDenied, LedgerUnwritable, QuotaExceeded, UnknownObject
+from fedsock.policy.rules import Policy
+from fedsock.protocol.messages import Error, Op, Outcome, Request, Requested
+from fedsock.worker.approvals import Approvals
+from fedsock.worker.arguments import shown
+from fedsock.worker.failures import failed_because
+from fedsock.worker.jobs import Compute, Errand, Job
+from fedsock.worker.lineage import MOST_BYTES, MOST_OPS, TOO_LONG, Constant, Given, Made, digest, flat
+from fedsock.worker.readable import Readable
+from fedsock.worker.replies import Replies
+from fedsock.worker.requestbook import DAYS, Answer, Approved, Asked, approval, denial, utc
+from fedsock.worker.store import FAILED, Entry, SessionStore
+
+log = logging.getLogger("fedsock.worker")
+
+Answering = Callable[[Asked], Any]
+"""An owner's function: request -> True or a number of exports, False or the reason of a denial, or None: not now."""
+
+HASHED_A_SECOND = 500e6
+"""Bytes."""
+
+MOST_QUESTIONS = 1_000
+"""Questions of one session about the owner's answers that may wait."""
+
+_TOO_LONG = (
+    f"it was made of more than {MOST_OPS:,} ops or {MOST_BYTES:,} bytes of constants, more than its owner can be asked "
+    "to read; write a plan (fedsock.plan) of it instead, or send less"
+)
+
+
+class Hashing(Job):
+    """The digests of large data sets, as the job of a Compute. It is no op.
+
+    Attributes:
+        then: goes on with what needs them.
+    """
+
+    then: Callable[[], None]
+
+
+class Requests:
+    """Files requests, tells their answers, and finds what approves an export.
+
+    Args:
+        name: the worker's name.
+        policy: decides whether an approval could help.
+        replies: where answers go.
+        approvals: what was asked for and answered.
+        answering: the owner's function that answers at once; None: somebody will, by the command.
+
+    Attributes:
+        compute: has something computed, in a thread if it takes long.
+    """
+
+    def __init__(
+        self, name: str, policy: Policy, replies: Replies, approvals: Approvals, answering: Answering | None = None
+    ) -> None:
+        self._name = name
+        self._policy = policy
+        self._replies = replies
+        self._approvals = approvals
+        self._answering = answering
+        self._awaited: dict[SessionStore, list[Outcome]] = {}
+        self._told_of = approvals.changes
+        self.compute: Callable[[Compute], None] | None = None
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for an answer of the owner's: then ``look`` from time to time."""
+        return bool(self._awaited)
+
+    def later(self, errand: Errand, answer: Callable[[Errand], None]) -> bool:
+        """Have an errand answered once the digests of large data sets are known; False when it can be at once.
+
+        Args:
+            errand: it.
+            answer: what then answers it.
+        """
+        slow = self._slow(errand.entry, errand.store.user, isinstance(errand.request, Request))
+        if not slow or self.compute is None:
+            return False
+        seconds = sum(one.array.nbytes for one in slow) / HASHED_A_SECOND
+        job = Hashing(errand.store, Op(errand.request.id, "digest"), None, [])
+        job.then = partial(_go_on, errand, answer)
+        self.compute(Compute(job, _hash, slow, {}, seconds))
+        return True
+
+    def at_once(self, entry: Entry, user: str) -> bool:
+        """Return whether an approval lets a value leave, as far as that can be said without delay.
+
+        Args:
+            entry: the value.
+            user: to whom it would leave.
+        """
+        return entry.approved or not (self._slow(entry, user, False) or self.approval(entry, user) is None)
+
+    def _slow(self, entry: Entry, user: str, wanted: bool) -> list[Given]:
+        """Return the data sets whose digests have to be worked out first, and take long."""
+        if entry.approved or not self._policy.asks(entry.facts, user) or not (wanted or self._approvals.any_for(user)):
+            return []
+        return [one for one in _read(entry) or () if isinstance(one, Given) and one.slow]
+
+    def approval(self, entry: Entry, user: str) -> Approved | None:
+        """Return what approves an export of a value to a user, where it needs that and something does.
+
+        Args:
+            entry: the value.
+            user: to whom it would leave.
+        """
+        if entry.approved or not entry.facts.private:
+            return None
+        if not self._policy.asks(entry.facts, user) or not self._approvals.any_for(user):
+            return None
+        made = _read(entry)
+        return None if made is None else self._approvals.find(user, digest(made))
+
+    def use(self, found: Approved) -> None:
+        """Use an approval once, before the value leaves.
+
+        Args:
+            found: what ``approval`` gave.
+
+        Raises:
+            LedgerUnwritable: it can't be written down; nothing may leave by it.
+        """
+        self._approvals.use(found)
+
+    def file(self, errand: Errand) -> None:
+        """Answer a request for a value that is there, or failed: with its number, or why it can't be asked for.
+
+        Args:
+            errand: it; its entry is let go by the caller.
+        """
+        entry, store, request = errand.entry, errand.store, errand.request
+        assert isinstance(request, Request)  # noqa: S101
+        if entry.state is FAILED and not entry.withheld and entry.failure is not None:
+            self._replies.send(store.address, failed_because(request.id, 1, entry.failure, None))
+            return
+        self._approvals.refresh()
+        decision = self._policy.export(entry.facts, store.user, approved=True)
+        if not decision.allowed:
+            text = f"it can't be asked for: {decision.reason} (rule {decision.rule}). Next: {decision.next_step}"
+            self._refuse(store, request, ExportDenied.code, text)
+        elif not decision.asks or entry.approved:
+            self._replies.send(store.address, Requested(request.id, 0, "approved"))
+        elif (made := _read(entry)) is None or (readable := Readable(made)).text is None:
+            self._refuse(store, request, ExportDenied.code, _TOO_LONG)
+        elif (found := self._approvals.find(store.user, digest(made))) is not None:
+            self._replies.send(store.address, Requested(request.id, found.number, "approved"))
+        else:
+            try:
+                asked = self._approvals.file(
+                    store.user, digest(made), request.why, _shape_of(entry), readable.text, readable.flagged
+                )
+            except (QuotaExceeded, LedgerUnwritable) as error:
+                self._refuse(store, request, error.code, str(error))
+                return
+            self._answer_at_once(asked)
+            state, _ = self._approvals.outcome(asked.number, store.user) or ("waiting", "")
+            told = state if state in ("waiting", "approved") else "denied"
+            self._replies.send(store.address, Requested(request.id, asked.number, told))
+
+    def outcome(self, store: SessionStore, question: Outcome) -> None:
+        """Tell how the owner answered a request: now, or when it is answered.
+
+        Args:
+            store: who wants to know.
+            question: its message.
+        """
+        self._approvals.refresh()
+        waiting = self._awaited.get(store, [])
+        if len(waiting) >= MOST_QUESTIONS:
+            text = f"{self._name}: {len(waiting)} of your questions wait for the owner already"
+            self._replies.send(store.address, Error(question.id, QuotaExceeded.code, text))
+        elif not self._told(store, question):
+            self._awaited.setdefault(store, []).append(question)
+
+    def look(self) -> None:
+        """Tell those who wait what the owner answered since the last time."""
+        self._approvals.refresh()
+        if self._approvals.changes != self._told_of:
+            self._tell()
+
+    def forget(self, store: SessionStore) -> None:
+        """Drop what a session waits for.
+
+        Args:
+            store: its.
+        """
+        self._awaited.pop(store, None)
+
+    def _tell(self) -> None:
+        self._told_of = self._approvals.changes
+        awaited, self._awaited = self._awaited, {}
+        for store, questions in awaited.items():
+            if left := [one for one in questions if not self._told(store, one)]:
+                self._awaited[store] = left
+
+    def _told(self, store: SessionStore, question: Outcome) -> bool:
+        number = question.number
+        found = self._approvals.outcome(number, store.user)
+        if found is None:
+            text = f"{self._name}: {store.user or 'nobody'} made no request {number} here"
+            self._replies.send(store.address, Error(question.id, UnknownObject.code, text))
+            return True
+        state, reason = found
+        if state == "waiting":
+            return False
+        if state == "approved":
+            self._replies.send(store.address, Requested(question.id, number, state))
+            return True
+        text = {
+            "denied": f"the owner denied request {number}: {reason}",
+            "used": f"all that was approved by request {number} has left; ask again, with p.request(…)",
+            "expired": f"the approval of request {number} has expired; ask again, with p.request(…)",
+        }[state]
+        self._replies.send(store.address, Error(question.id, ExportDenied.code, f"{self._name}: {text}"))
+        return True
+
+    def _answer_at_once(self, asked: Asked) -> None:
+        if self._answering is None:
+            return
+        try:
+            said = self._answering(asked)
+            given = _given(asked, said)
+            if given is not None:
+                self._approvals.answer(given)
+                self._tell()
+        except Exception:
+            log.exception("the function that answers requests failed; request %d waits", asked.number)
+
+    def _refuse(self, store: SessionStore, request: Request, code: str, text: str) -> None:
+        self._replies.send(
+            store.address, Error(request.id, code, f"{self._name}: object {request.ref!r}: {text}", object=request.ref)
+        )
+
+
+def _go_on(errand: Errand, answer: Callable[[Errand], None]) -> None:
+    if not errand.store.over:  # else nothing is used up for nobody
+        answer(errand)
+
+
+def _hash(*data: Given) -> None:
+    for one in data:
+        _ = one.digest
+
+
+def _read(entry: Entry) -> list[Made | Given | Constant] | None:
+    """Return all that a private value was made of; None when it is too much."""
+    lineage = entry.lineage
+    return None if lineage is None or lineage is TOO_LONG else flat(lineage)
+
+
+def _shape_of(entry: Entry) -> str:
+    return "no value: it failed" if entry.failure is not None else shown(entry.value)
+
+
+def _given(asked: Asked, said: Any) -> Answer | None:
+    """Return the answer that an owner's function meant.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if said is None:
+        return None
+    if said is False or isinstance(said, str):
+        return denial(asked, said or "no", utc())
+    if isinstance(said, int) and said > 0:  # True is 1
+        return approval(asked, int(said), DAYS, utc())
+    raise TypeError(f"expected True, a number of exports, False, a reason or None, not {said!r}")

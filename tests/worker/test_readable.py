@@ -1,0 +1,101 @@
+"""Lineages as their owner reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedsock.protocol import messages as m
+from fedsock.protocol.values import to_json
+from fedsock.worker.lineage import flat
+from fedsock.worker.readable import MOST_CHARS, Readable
+from tests.worker.driver import PEER, Driver, op, put, ref
+
+
+def read(*messages: m.Message, data: dict[str, Any] | None = None) -> Readable:
+    """What an owner reads of what the last of some ops makes."""
+    driver = Driver({"x": np.arange(20.0).reshape(10, 2), "people/age": np.zeros(10)} if data is None else data)
+    driver.say(*messages)
+    entry = driver.engine._sessions[PEER].entries[messages[-1].id]  # type: ignore[attr-defined]
+    assert entry.lineage is not None
+    order = flat(entry.lineage)
+    assert order is not None
+    return Readable(order)
+
+
+AXIS = {"axis": 0}
+PART = {"$slice": [None, 3, None]}
+
+
+@pytest.mark.parametrize(
+    ("messages", "text"),
+    [
+        ([op(1, "sum", ref("x"), kw=AXIS)], "np.sum(data['x'], axis=0)"),
+        ([op(1, "add", ref("x"), -1.5), op(2, "multiply", 2, ref(1))], "2 * (data['x'] + (-1.5))"),
+        ([op(1, "less", ref("x"), 1), op(2, "invert", ref(1))], "~(data['x'] < 1)"),
+        ([op(1, "negative", ref("x")), op(2, "power", ref(1), 2)], "(-data['x']) ** 2"),
+        ([op(1, "getitem", ref("x"), {"$tuple": [PART, 0]})], "data['x'][:3, 0]"),
+        ([op(1, "getitem", ref("x"), -1)], "data['x'][-1]"),
+        ([op(1, "getitem", ref("x"), {"$ellipsis": True})], "data['x'][...]"),
+        ([op(1, "linalg.svd", ref("x"), n=3)], "np.linalg.svd(data['x'])[0]"),
+        ([op(1, "concatenate", [ref("x"), ref("x")])], "np.concatenate([data['x'], data['x']])"),
+        ([put(1, 4), op(2, "less", ref("people/age"), ref(1))], "data['people/age'] < 4"),
+        ([op(1, "add", ref("x"), 1), op(2, "matmul", ref(1), ref(1))], "v1 = data['x'] + 1\nv1 @ v1"),
+        ([op(1, "einsum", "ij,ij->", ref("x"), ref("x"))], "np.einsum('ij,ij->', data['x'], data['x'])"),
+        ([op(1, "copy", ref("x"), kw={"order": "C"})], "np.copy(data['x'], order='C')"),
+    ],
+)
+def test_how_it_reads(messages: list[m.Message], text: str) -> None:
+    found = read(*messages)
+    assert (found.text, found.flagged) == (text, 0)
+
+
+def test_what_is_used_twice_or_is_long_has_a_line_of_its_own() -> None:
+    steps = [op(id, "add", ref(id - 1 or "x"), 1.25) for id in range(1, 21)]
+    lines = (read(*steps).text or "").split("\n")
+    assert len(lines) > 1 and lines[0].startswith("v1 = ") and "v1" in lines[-1]
+    assert all(len(line) < 140 for line in lines)
+
+
+MASK = np.eye(10)[3]
+
+
+@pytest.mark.parametrize(
+    ("constant", "shown"),
+    [
+        (to_json(MASK), "<float64[10]: [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0] AS LONG AS THE ROWS>"),
+        (to_json(MASK.astype(bool)), "AS LONG AS THE ROWS"),
+        (to_json(np.ones((2, 10))), "AS LONG AS THE ROWS"),
+        ([0] * 10, "AS LONG AS THE ROWS"),
+        (to_json(np.ones((50, 10))), "<float64[50, 10]: 1.0, 1.0, 1.0, … AS LONG AS THE ROWS>"),
+    ],
+)
+def test_constants_as_long_as_the_rows_are_flagged(constant: Any, shown: str) -> None:
+    for messages in (
+        [put(1, constant), op(2, "matmul", ref(1), ref("x"))],
+        [op(2, "matmul", constant, ref("x"))],
+    ):
+        found = read(*messages)
+        assert found.flagged == 1 and shown in (found.text or "")
+
+
+def test_other_constants_are_not() -> None:
+    found = read(put(1, to_json(np.ones(300))), op(2, "outer", ref(1), ref("people/age")), op(3, "add", ref(2), 10))
+    assert found.flagged == 0
+    assert found.text == "np.outer(<float64[300]: 1.0, 1.0, 1.0, …>, data['people/age']) + 10"
+
+
+def test_nothing_in_it_obeys_a_scientist() -> None:
+    evil = "\x1b[2Jv1 = 1\nnothing\u202e"
+    found = read(op(1, "full_like", ref("x"), evil), data={"x": np.array(["a", "b"])})
+    assert found.text is not None and found.text.isprintable() and "\\x1b" in found.text and "\\u202e" in found.text
+    assert len(read(op(1, "full_like", ref("x"), "y" * 500), data={"x": np.array(["a"])}).text or "") < 120
+
+
+def test_what_nobody_would_read_has_no_text() -> None:
+    steps = [op(id, "add", ref("x"), id) for id in range(1, 101)]
+    wide = [op(101 + k, "stack", [ref(id) for id in range(1, 101)] * 5) for k in range(40)]
+    found = read(*steps, *wide, op(500, "stack", [ref(one.id) for one in wide]))
+    assert found.text is None and MOST_CHARS == 100_000
