@@ -30,7 +30,7 @@ from fedsock.worker.names import SESSION_PREFIX
 from fedsock.worker.privately import Privately
 from fedsock.worker.releases import Releases
 from fedsock.worker.replies import Replies
-from fedsock.worker.requests import Answering, Requests
+from fedsock.worker.requests import Answering, Hashing, Requests
 from fedsock.worker.runner import Runner
 from fedsock.worker.state import State
 from fedsock.worker.store import GIVEN_UP, LEAF_BYTES, PENDING, READY, Entry, SessionStore
@@ -95,6 +95,7 @@ class Engine:
         self._exports = Exports(name, policy, self._replies, ledger, audit, self._requests)
         privately = Privately(name, policy, Releases(policy, ledger, audit, releases_noise(datasets)))
         self._runner = Runner(name, table, self._replies, self._exports, privately, op_seconds)
+        self._requests.compute = self._runner.add
         self._arrivals = Arrivals(name, self._replies, self._runner)
         self._mocks = Mocks(name, datasets, self._runner)
         self._catalog = Catalog(self._datasets, tuple(self._mocks.entries.values()))
@@ -193,6 +194,8 @@ class Engine:
         job = compute.job
         if type(job) is Making:
             self._mocks.made(job, result, error)
+        elif type(job) is Hashing:
+            job.then()
         else:
             self._runner.computed(compute, result, error)
         return self._runner.take()

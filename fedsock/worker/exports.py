@@ -78,6 +78,8 @@ class Exports:
             errand: the request.
         """
         entry, store, request = errand.entry, errand.store, errand.request
+        if self._requests.later(errand, self.answer):
+            return
         if isinstance(request, m.Request):
             self._requests.file(errand)
             self._let_go(errand)
@@ -186,8 +188,7 @@ class Exports:
             store: the session's.
             entry: the value.
         """
-        approved = entry.approved or self._requests.approval(entry, store.user) is not None
-        found = self.policy.export(entry.facts, store.user, approved=approved)
+        found = self.policy.export(entry.facts, store.user, approved=self._requests.at_once(entry, store.user))
         told = {"allowed": found.allowed, "rule": found.rule, "reason": found.reason, "next_step": found.next_step}
         return {**told, "kind": entry.facts.kind}
 

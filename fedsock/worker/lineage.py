@@ -34,6 +34,9 @@ MOST_BYTES = 1 << 20
 MOST_PARTS = 1_000
 """Values in one argument that is a list or another tree of values made at the worker."""
 
+AT_ONCE_BYTES = 1 << 20
+"""Data sets above this size get their digest in a thread."""
+
 SMALL_BYTES = 256
 """Constants up to this size are kept as they are."""
 
@@ -66,6 +69,11 @@ class Given:
         self.array = array
         self.group = group
         self._digest = b""
+
+    @property
+    def slow(self) -> bool:
+        """Whether its digest would take longer than an answer may be kept waiting."""
+        return not self._digest and self.array.nbytes > AT_ONCE_BYTES
 
     @property
     def digest(self) -> bytes:
@@ -145,7 +153,7 @@ class Made:
     __slots__ = ("_gone", "args", "depth", "digest", "fn", "kwargs", "part")
 
     def __init__(
-        self, fn: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], part: int, depth: int, gone: list[None]
+        self, fn: str, args: list[Any], kwargs: Mapping[str, Any], part: int, depth: int, gone: list[None]
     ) -> None:
         self.fn = fn
         self.args = args
@@ -175,20 +183,51 @@ def note(job: Job) -> None:
         job: an op that is about to be run.
     """
     results, tally = job.results, job.store.tally
-    lineage: Lineage | None = None
-    try:
-        reader = _Reader()
-        args = tuple([reader.read(arg) for arg in job.args])
-        kwargs = {name: reader.read(arg) for name, arg in job.kwargs.items()} if job.kwargs else _NO_NAMES
-        depth = reader.depth + 1
-    except _TooLong:
-        depth = MOST_OPS + 1
-    for place, entry in enumerate(results):
-        if depth > MOST_OPS or not tally.add():
-            lineage = TOO_LONG
+    if job.nested or len(results) != 1:
+        _note_all(job)
+        return
+    args: list[Any] = []
+    depth = 0
+    for arg in job.args:
+        kind = type(arg)
+        if kind is Entry:
+            lineage = arg.lineage or _of(arg)
+            if lineage.depth > depth:
+                depth = lineage.depth
+            args.append(lineage)
         else:
-            lineage = Made(job.op.fn, args, kwargs, -1 if len(results) == 1 else place, depth, tally.gone)
-        entry.lineage = lineage
+            args.append(arg if kind in _PLAIN else _Reader().read(arg))
+    if depth >= MOST_OPS or not tally.add():
+        results[0].lineage = TOO_LONG
+    else:
+        results[0].lineage = Made(job.op.fn, args, _NO_NAMES, -1, depth + 1, tally.gone)
+
+
+def _note_all(job: Job) -> None:
+    """Give the results of any op their lineages."""
+    tally = job.store.tally
+    reader = _Reader()
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    try:
+        args = [reader.read(arg) for arg in job.args]
+        kwargs = {name: reader.read(arg) for name, arg in job.kwargs.items()}
+    except _TooLong:
+        reader.depth = MOST_OPS
+    single = len(job.results) == 1
+    for place, entry in enumerate(job.results):
+        if reader.depth >= MOST_OPS or not tally.add():
+            entry.lineage = TOO_LONG
+        else:
+            entry.lineage = Made(job.op.fn, args, kwargs, -1 if single else place, reader.depth + 1, tally.gone)
+
+
+def _of(entry: Entry) -> Lineage:
+    """Return how a value was made; of an open one, that it is what it is."""
+    if entry.lineage is None:
+        # Nothing private is ever taken for a constant.
+        entry.lineage = _constant(entry.value) if entry.facts is OPEN else TOO_LONG
+    return entry.lineage
 
 
 class _TooLong(Exception):
@@ -208,10 +247,7 @@ class _Reader:
         """Return what is kept of an argument."""
         kind = type(arg)
         if kind is Entry:
-            lineage = arg.lineage
-            if lineage is None:
-                # Nothing private is ever taken for a constant.
-                lineage = arg.lineage = _constant(arg.value) if arg.facts is OPEN else TOO_LONG
+            lineage = _of(arg)
             if lineage.depth > self.depth:
                 self.depth = lineage.depth
             return lineage

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fedsock.errors import ExportDenied, LedgerUnwritable, QuotaExceeded, UnknownObject
 from fedsock.policy.rules import Policy
-from fedsock.protocol.messages import Error, Outcome, Request, Requested
+from fedsock.protocol.messages import Error, Op, Outcome, Request, Requested
 from fedsock.worker.approvals import Approvals
 from fedsock.worker.arguments import shown
 from fedsock.worker.failures import failed_because
-from fedsock.worker.jobs import Errand
-from fedsock.worker.lineage import MOST_BYTES, MOST_OPS, TOO_LONG, digest, flat
+from fedsock.worker.jobs import Compute, Errand, Job
+from fedsock.worker.lineage import MOST_BYTES, MOST_OPS, TOO_LONG, Constant, Given, Made, digest, flat
 from fedsock.worker.readable import Readable
 from fedsock.worker.replies import Replies
 from fedsock.worker.requestbook import DAYS, Answer, Approved, Asked, approval, denial, utc
@@ -24,6 +25,9 @@ log = logging.getLogger("fedsock.worker")
 Answering = Callable[[Asked], Any]
 """An owner's function: request -> True or a number of exports, False or the reason of a denial, or None: not now."""
 
+HASHED_A_SECOND = 500e6
+"""Bytes."""
+
 MOST_QUESTIONS = 1_000
 """Questions of one session about the owner's answers that may wait."""
 
@@ -31,6 +35,16 @@ _TOO_LONG = (
     f"it was made of more than {MOST_OPS:,} ops or {MOST_BYTES:,} bytes of constants, more than its owner can be asked "
     "to read; write a plan (fedsock.plan) of it instead, or send less"
 )
+
+
+class Hashing(Job):
+    """The digests of large data sets, as the job of a Compute. It is no op.
+
+    Attributes:
+        then: goes on with what needs them.
+    """
+
+    then: Callable[[], None]
 
 
 class Requests:
@@ -42,6 +56,9 @@ class Requests:
         replies: where answers go.
         approvals: what was asked for and answered.
         answering: the owner's function that answers at once; None: somebody will, by the command.
+
+    Attributes:
+        compute: has something computed, in a thread if it takes long.
     """
 
     def __init__(
@@ -54,11 +71,43 @@ class Requests:
         self._answering = answering
         self._awaited: dict[SessionStore, list[Outcome]] = {}
         self._told_of = approvals.changes
+        self.compute: Callable[[Compute], None] | None = None
 
     @property
     def awaited(self) -> bool:
         """Whether somebody waits for an answer of the owner's: then ``look`` from time to time."""
         return bool(self._awaited)
+
+    def later(self, errand: Errand, answer: Callable[[Errand], None]) -> bool:
+        """Have an errand answered once the digests of large data sets are known; False when it can be at once.
+
+        Args:
+            errand: it.
+            answer: what then answers it.
+        """
+        slow = self._slow(errand.entry, errand.store.user, isinstance(errand.request, Request))
+        if not slow or self.compute is None:
+            return False
+        seconds = sum(one.array.nbytes for one in slow) / HASHED_A_SECOND
+        job = Hashing(errand.store, Op(errand.request.id, "digest"), None, [])
+        job.then = partial(_go_on, errand, answer)
+        self.compute(Compute(job, _hash, slow, {}, seconds))
+        return True
+
+    def at_once(self, entry: Entry, user: str) -> bool:
+        """Return whether an approval lets a value leave, as far as that can be said without delay.
+
+        Args:
+            entry: the value.
+            user: to whom it would leave.
+        """
+        return entry.approved or not (self._slow(entry, user, False) or self.approval(entry, user) is None)
+
+    def _slow(self, entry: Entry, user: str, wanted: bool) -> list[Given]:
+        """Return the data sets whose digests have to be worked out first, and take long."""
+        if entry.approved or not self._policy.asks(entry.facts, user) or not (wanted or self._approvals.any_for(user)):
+            return []
+        return [one for one in _read(entry) or () if isinstance(one, Given) and one.slow]
 
     def approval(self, entry: Entry, user: str) -> Approved | None:
         """Return what approves an export of a value to a user, where it needs that and something does.
@@ -195,7 +244,17 @@ class Requests:
         )
 
 
-def _read(entry: Entry) -> list[Any] | None:
+def _go_on(errand: Errand, answer: Callable[[Errand], None]) -> None:
+    if not errand.store.over:  # else nothing is used up for nobody
+        answer(errand)
+
+
+def _hash(*data: Given) -> None:
+    for one in data:
+        _ = one.digest
+
+
+def _read(entry: Entry) -> list[Made | Given | Constant] | None:
     """Return all that a private value was made of; None when it is too much."""
     lineage = entry.lineage
     return None if lineage is None or lineage is TOO_LONG else flat(lineage)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ from fedsock.policy.rules import Policy
 from fedsock.policy.terms import Agreement, Terms
 from fedsock.protocol import messages as m
 from fedsock.worker.approvals import Approvals
-from fedsock.worker.lineage import MOST_OPS
+from fedsock.worker.audit import AUDIT, Audit
+from fedsock.worker.lineage import AT_ONCE_BYTES, MOST_OPS
 from fedsock.worker.requestbook import Asked, approval, denial, utc
 from fedsock.worker.requests import MOST_QUESTIONS
 from fedsock.worker.state import State
@@ -233,3 +236,47 @@ def test_an_answer_that_another_question_came_upon_first_reaches_who_waits() -> 
     owner.answer(1)
     owner.say(op(1, "sum", ref("x")), m.Get(2, 1), peer=EVE)
     assert owner.look() == [m.Requested(3, 1, "approved")]
+
+
+def test_the_digest_of_large_data_is_worked_out_beside_the_engine() -> None:
+    data = {"x": np.zeros(AT_ONCE_BYTES // 8 + 1), "y": np.zeros(3)}
+    owner = Owner(data)
+    owner.say(MEAN)
+    # Nothing was approved for this user yet, so nothing need be known.
+    assert owner.driver.say(m.Get(2, 1), hold=True)[0].code == "export_denied"
+    assert owner.driver.say(m.Request(3, 1, "why"), m.Ask(4, "ping"), hold=True) == [m.Answer(4)]
+    [compute] = owner.driver.held
+    assert compute.seconds > 50e-6
+    assert owner.driver.run(owner.driver.engine.computed(compute, *compute.run())) == [m.Requested(3, 1, "waiting")]
+    owner.answer(1)
+    assert owner.driver.say(m.Get(5, 1), hold=True) == [0.0]
+    # Anew, as after a restart: the approval is there, the digest isn't.
+    again = Owner(data, approvals=owner.approvals)
+    owner.answer(1)
+    again.say(MEAN)
+    assert again.say(m.Ask(2, "export", ref=1))[0].policy["allowed"] is False
+    assert again.driver.say(m.Get(3, 1), hold=True) == []
+    [compute] = again.driver.held
+    assert again.driver.run(again.driver.engine.computed(compute, *compute.run())) == [0.0]
+    assert again.say(m.Ask(4, "export", ref=1))[0].policy["allowed"] is True
+    # Who is gone meanwhile gets nothing, and uses nothing up.
+    last = Owner(data, approvals=owner.approvals)
+    owner.answer(1)
+    last.say(MEAN)
+    last.driver.say(m.Get(2, 1), hold=True)
+    last.driver.engine.forget(PEER)
+    [compute] = last.driver.held
+    assert last.driver.run(last.driver.engine.computed(compute, *compute.run())) == []
+    assert owner.approvals.outcome(1, "ann") == ("approved", "")
+
+
+def test_an_export_by_an_approval_is_in_the_audit_file(tmp_path: Path) -> None:
+    state = State(tmp_path / "bob.state")
+    owner = Owner(audit=Audit(state))
+    owner.say(MEAN, m.Get(2, 1), m.Request(3, 1, "why"))
+    owner.answer(1)
+    owner.say(m.Get(4, 1), m.Get(5, 1))
+    lines = [json.loads(line) for line in (tmp_path / "bob.state" / AUDIT).read_text().splitlines()]
+    told = [(line["allowed"], line["rule"], line.get("request")) for line in lines if line["t"] == "export"]
+    assert told == [(False, "ask", None), (True, "ask", 1), (True, "ask", None)]
+    state.close()
