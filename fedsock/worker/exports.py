@@ -238,11 +238,14 @@ class Exports:
                 f"Next: {decision.next_step}"
             )
             return _error(request, ExportDenied.code, text)
+        if entry.state is FAILED and decision.rounding is not None:
+            text = f"{self._name} keeps {_named(entry)}: there is no table (rule {decision.rule}). Next: ask the owner"
+            return _error(request, ExportDenied.code, text)
         if entry.state is FAILED:
             assert entry.failure is not None  # noqa: S101  # failed entries have one
             return failed_because(request.id, 1, entry.failure, None)
-        if isinstance(request, m.Get) and request.limit is not None and size_of(entry.value) > request.limit:
-            size = size_of(entry.value)
+        size = size_of(_as_it_leaves(entry, decision))
+        if isinstance(request, m.Get) and request.limit is not None and size > request.limit:
             text = (
                 f"{_named(entry)} at {self._name} has {size:,} bytes; at most {request.limit:,} are fetched. "
                 "Fetch a part, reduce it there, or raise hub.max_fetch_bytes"

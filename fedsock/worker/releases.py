@@ -32,12 +32,16 @@ class Releases:
         ledger: what is charged.
         audit: where releases are written down; None: nowhere.
         used: some data set's policy says dp: the mechanisms are loaded now.
+        groups: the private data sets of each row group.
 
     Raises:
         ConfigError: they are needed, and not installed.
     """
 
-    def __init__(self, policy: Policy, ledger: Ledger, audit: Audit | None, used: bool) -> None:
+    def __init__(
+        self, policy: Policy, ledger: Ledger, audit: Audit | None, used: bool, groups: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._groups = groups
         self._policy = policy
         self._ledger = ledger
         self._audit = audit
@@ -69,7 +73,7 @@ class Releases:
             raise OpAxisError(f"axis {axis} is out of bounds for {value.ndim} dimensions")
         if axis % value.ndim != form.axis:
             raise OpValueError(f"the rows of {form.group.name} are along axis {form.axis}, not {axis}")
-        rows = self._rows_of_a_subject(job, entry)
+        rows = self._rows_of_a_subject(job, entry, form.group.name)
         epsilon = _epsilon(kwargs["epsilon"])
         moved = np.moveaxis(value, form.axis, 0)
         mechanism = self._mechanisms.prepare(
@@ -86,15 +90,14 @@ class Releases:
         )
         return self._draw(job, form, mechanism, epsilon)
 
-    def _rows_of_a_subject(self, job: Job, entry: Entry) -> int:
+    def _rows_of_a_subject(self, job: Job, entry: Entry, group: str) -> int:
         """Return how many rows one subject may have, after every source's policy was asked."""
-        rows = 1
         for source in sorted(entry.facts.sources):
             terms = self._policy.terms(source, job.store.user)
             if terms.export not in ("dp", "public"):
                 raise ExportDenied(f"the policy of {source} is {terms.export}, which releases nothing with noise")
-            rows = max(rows, terms.max_rows_per_subject)
-        return rows
+        # Rows are those of the group, whichever of its data sets this value was made from.
+        return max(self._policy.terms(source, job.store.user).max_rows_per_subject for source in self._groups[group])
 
     def _draw(self, job: Job, form: Rowwise, mechanism: Any, epsilon: Decimal) -> Callable[[Any], Any]:
         user, kind = job.store.user, str(job.op.args[1])
