@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fedsock.ops.bounds import shape_of
-from fedsock.ops.inputs import Inputs, Passed, Rule, exact
-from fedsock.ops.rowwise import axes_of, reduced_form
+from fedsock.ops.inputs import Inputs, Passed, Rule, exact, exponents
+from fedsock.ops.rowwise import axes_of, reduced_form, spanned
 from fedsock.policy.facts import FUNCTION, Aggregate, Group, Rowwise
 
 # --- reductions ---------------------------------------------------------------------------------------------
@@ -77,10 +77,18 @@ def product(inputs: Inputs, x1: Any, x2: Any) -> Passed:
         weighted = not both or left.weighted or right.weighted  # type: ignore[union-attr]
         return Aggregate(either.group, "product", degree, weighted)
     if left is not None and right is None:
-        return Rowwise(left.group, 0, degree, left.weighted)
+        return _mapped(left, 0, degree, x1, x2)
     if right is not None and left is None:
-        return Rowwise(right.group, max(len(shape1) - 1, 0), degree, right.weighted)
+        return _mapped(right, max(len(shape1) - 1, 0), degree, x2, x1)
     return None
+
+
+def _mapped(form: Rowwise, axis: int, degree: int, rows: Any, matrix: Any) -> Rowwise | None:
+    """Return the form of rows that a matrix, which isn't private, maps one by one."""
+    span = exponents(matrix)
+    made = Rowwise(form.group, axis, degree if span is not None else FUNCTION, form.weighted)
+    low, high = (0, 0) if span is None else span
+    return spanned(made, np.result_type(rows, matrix), form.low + low, form.high + high)
 
 
 def covariance(template: str) -> Rule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -41,6 +42,27 @@ class Inputs:
 
 Rule = Callable[..., Passed]
 """(inputs, *args, **kwargs) -> the form of the results."""
+
+
+def exponents(operand: Any) -> tuple[int, int] | None:
+    """Return the powers of 2 that the smallest and the largest number of an operand are near, zeros aside.
+
+    Args:
+        operand: numbers that are not private.
+
+    Returns:
+        None where one isn't finite.
+    """
+    if type(operand) in (int, float):
+        if not math.isfinite(operand):
+            return None
+        power = math.frexp(operand)[1] if operand else 0
+        return power, power
+    sizes = np.abs(np.asarray(operand))
+    if not np.isfinite(sizes).all():
+        return None
+    sizes = sizes[sizes > 0]
+    return (math.frexp(sizes.min())[1], math.frexp(sizes.max())[1]) if sizes.size else (0, 0)
 
 
 def exact(*operands: Any) -> bool:

@@ -7,7 +7,6 @@ private input that a rule doesn't ask about makes the results mixed, whatever it
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -61,9 +60,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     dict.fromkeys(_FUNCTIONS, rowwise.function)
     | dict.fromkeys(_EACH, rowwise.first)
     | dict.fromkeys(_REDUCTIONS, aggregates.reduction())
-    | dict.fromkeys(("negative", "positive", "conjugate"), rowwise.polynomial(lambda a: a))
-    | dict.fromkeys(("add", "subtract"), rowwise.polynomial(max))
-    | dict.fromkeys(("iadd", "isub"), rowwise.in_place(rowwise.polynomial(max)))
+    | dict.fromkeys(("negative", "positive", "conjugate"), rowwise.unchanged)
+    | dict.fromkeys(("add", "subtract"), rowwise.added)
+    | dict.fromkeys(("iadd", "isub"), rowwise.in_place(rowwise.added))
     | dict.fromkeys(("power", "pow"), rowwise.powered)
     | dict.fromkeys(("clip", "nan_to_num"), rowwise.between)
     | dict.fromkeys(("matmul", "linalg.matmul", "dot"), aggregates.product)
@@ -71,12 +70,12 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     | dict.fromkeys(("sort", "argsort"), rowwise.sorted_apart)
     | dict.fromkeys(("getitem", "getitem.array"), rowwise.subscripted)
     | {
-        "multiply": rowwise.polynomial(operator.add),
-        "imul": rowwise.in_place(rowwise.polynomial(operator.add)),
+        "multiply": rowwise.multiplied,
+        "imul": rowwise.in_place(rowwise.multiplied),
         "divide": rowwise.divided,
         "itruediv": rowwise.in_place(rowwise.divided),
         "ipow": rowwise.in_place(rowwise.powered),
-        "square": rowwise.polynomial(lambda a: 2 * a),
+        "square": rowwise.squared,
         "copy": rowwise.same,
         "real": rowwise.real,
         "astype": rowwise.converted,

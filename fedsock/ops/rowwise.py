@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fedsock.ops.bounds import broadcast, shape_of, size_of
-from fedsock.ops.inputs import Inputs, Passed, Rule, exact
+from fedsock.ops.inputs import Inputs, Passed, Rule, exact, exponents
 from fedsock.policy.facts import FUNCTION, Rowwise
 
 # --- element by element -------------------------------------------------------------------------------------
@@ -50,26 +51,87 @@ def function(inputs: Inputs, *operands: Any, where: Any = True, dtype: Any = Non
     return _along(inputs, (*operands, where), FUNCTION)
 
 
-def polynomial(degree_of: Callable[..., int]) -> Rule:
-    """Return the rule of arithmetic, whose degree follows from those of its operands (0: it isn't private)."""
+SPANS = {4: (8, 24), 8: (30, 128)}
+"""Bytes of a float -> how many powers of 2 its terms may lie apart, and how far from 1 they may lie: beyond it adding
+and taking away rounds, and multiplying overflows, and both are functions that pick rows."""
 
+
+def spanned(form: Rowwise | None, dtype: np.dtype[Any], low: int, high: int) -> Rowwise | None:
+    """Return a form with the powers of 2 that its terms were multiplied by; too far apart they make it a function.
+
+    Args:
+        form: of the result.
+        dtype: of the result.
+        low: the smallest.
+        high: the largest.
+    """
+    if form is None or form.degree == FUNCTION:
+        return form
+    apart, away = SPANS[8 if dtype.itemsize // (1 + (dtype.kind == "c")) >= 8 else 4]
+    tame = high - low <= apart and -away <= low and high <= away
+    return replace(form, degree=form.degree if tame else FUNCTION, low=low, high=high)
+
+
+def _spans(inputs: Inputs, operands: Iterable[Any]) -> list[tuple[int, int]] | None:
+    """Return the powers of 2 of each operand's terms; None where one isn't finite."""
+    found = []
+    for operand in operands:
+        form = inputs.form(operand)
+        span = exponents(operand) if form is None else (form.low, form.high)
+        if span is None:
+            return None
+        found.append(span)
+    return found
+
+
+def _arithmetic(degree_of: Callable[..., int], span_of: Callable[..., tuple[int, int]]) -> Rule:
     def rule(inputs: Inputs, *operands: Any, where: Any = True, dtype: Any = None) -> Passed:
-        if where is not True or dtype is not None or not exact(*operands):
+        spans = None if where is not True or dtype is not None or not exact(*operands) else _spans(inputs, operands)
+        if spans is None:
             return function(inputs, *operands, where=where)
         forms = [inputs.form(operand) for operand in operands]
-        return _along(inputs, operands, degree_of(*(0 if form is None else form.degree for form in forms)))
+        form = _along(inputs, operands, degree_of(*(0 if form is None else form.degree for form in forms)))
+        private = [form is not None for form in forms]
+        return spanned(form, np.result_type(*operands), *span_of(*spans, private=private))
 
     return rule
 
 
+def _same_span(a: tuple[int, int], **_: Any) -> tuple[int, int]:
+    return a
+
+
+def _sum_span(a: tuple[int, int], b: tuple[int, int], private: list[bool]) -> tuple[int, int]:
+    low = min(span[0] for span, known in zip((a, b), private, strict=True) if known)
+    return min(low, a[1], b[1]), max(a[1], b[1])
+
+
+def _product_span(a: tuple[int, int], b: tuple[int, int], **_: Any) -> tuple[int, int]:
+    return a[0] + b[0], a[1] + b[1]
+
+
+unchanged = _arithmetic(lambda a: a, _same_span)
+"""The rule of what changes signs only."""
+
+added = _arithmetic(max, _sum_span)
+"""The rule of sums and differences."""
+
+multiplied = _arithmetic(lambda a, b: a + b, _product_span)
+"""The rule of products."""
+
+squared = _arithmetic(lambda a: 2 * a, lambda a, **_: (2 * a[0], 2 * a[1]))
+"""The rule of squares."""
+
+
 def divided(inputs: Inputs, x1: Any, x2: Any, *, where: Any = True, dtype: Any = None) -> Passed:
-    """Pass a quotient: by what is not private it keeps the degree."""
+    """Pass a quotient: by what is not private, and not 0, it keeps the degree."""
+    form, by = inputs.form(x1), None if inputs.form(x2) is not None else exponents(x2)
     # Integers become floats before they are divided, so nothing wraps.
-    if where is True and dtype is None and inputs.form(x2) is None and shape_of(x1) != ():
-        kept = exact(x1, x2) or getattr(x1, "dtype", np.dtype("U")).kind in "biu"
-        form = inputs.form(x1)
-        return _along(inputs, (x1, x2), form.degree if kept and form is not None else FUNCTION)
-    return function(inputs, x1, x2, where=where)
+    kept = exact(x1, x2) or getattr(x1, "dtype", np.dtype("U")).kind in "biu"
+    if where is not True or dtype is not None or form is None or by is None or not kept or not np.all(x2):
+        return function(inputs, x1, x2, where=where)
+    result = np.result_type(x1, x2, np.float32)
+    return spanned(_along(inputs, (x1, x2), form.degree), result, form.low - by[1], form.high - by[0])
 
 
 def in_place(rule: Rule) -> Rule:
@@ -83,9 +145,8 @@ def in_place(rule: Rule) -> Rule:
 
 def powered(inputs: Inputs, x1: Any, x2: Any, *, where: Any = True, dtype: Any = None) -> Passed:
     """Pass a power: public ones of 1 and 2 have a degree."""
-    form = inputs.form(x1)
-    if form is not None and where is True and dtype is None and type(x2) in (int, float) and exact(x1, x2):
-        return _along(inputs, (x1,), form.degree * int(x2) if x2 in (1, 2) else FUNCTION)
+    if where is True and dtype is None and type(x2) in (int, float) and x2 in (1, 2) and exact(x1, x2):
+        return (unchanged if x2 == 1 else squared)(inputs, x1)
     return function(inputs, x1, x2, where=where)
 
 
@@ -105,7 +166,7 @@ def between(inputs: Inputs, *operands: Any, dtype: Any = None, **more: Any) -> P
 def real(inputs: Inputs, x: Any) -> Passed:
     """Pass the real part, which of real numbers is all of them."""
     form = inputs.form(x)
-    return _along(inputs, (x,), form.degree) if form is not None and x.dtype.kind != "c" else first(inputs, x)
+    return _fresh(form, form.axis) if form is not None and x.dtype.kind != "c" else first(inputs, x)
 
 
 def converted(inputs: Inputs, x: Any, dtype: np.dtype[Any]) -> Passed:
@@ -114,7 +175,7 @@ def converted(inputs: Inputs, x: Any, dtype: np.dtype[Any]) -> Passed:
     if form is None:
         return None
     if dtype.kind in "fc" and dtype.itemsize >= 4 and np.can_cast(x.dtype, dtype, "safe"):
-        return Rowwise(form.group, form.axis, form.degree, form.weighted)
+        return _fresh(form, form.axis)
     return Rowwise(form.group, form.axis, FUNCTION, form.weighted)
 
 
@@ -134,13 +195,13 @@ def axes_of(axis: Any, ndim: int) -> frozenset[int]:
 
 
 def _moved(form: Rowwise, axis: int) -> Rowwise:
-    return Rowwise(form.group, axis, form.degree, form.weighted, form.raw if axis == form.axis else "")
+    return form if axis == form.axis else _fresh(form, axis)
 
 
 def reduced_form(form: Rowwise, axes: frozenset[int], keepdims: bool, degree: int) -> Rowwise:
     """Return the form of what is left when other axes than the rows' are reduced."""
     axis = form.axis if keepdims else form.axis - sum(one < form.axis for one in axes)
-    return Rowwise(form.group, axis, min(degree, FUNCTION), form.weighted)
+    return replace(form, axis=axis, degree=min(degree, FUNCTION), raw="")
 
 
 def sorted_apart(inputs: Inputs, a: Any, axis: Any = -1, **options: Any) -> Passed:
@@ -241,4 +302,5 @@ def subscripted(inputs: Inputs, x: Any, index: Any) -> Passed:
 
 
 def _fresh(form: Rowwise, axis: int) -> Rowwise:
-    return Rowwise(form.group, axis, form.degree, form.weighted)
+    """Return a form of computed values along another axis."""
+    return replace(form, axis=axis, raw="")

@@ -213,10 +213,14 @@ _METHODS = frozenset(
 )  # fmt: skip
 
 
-def _quantile_of_nothing_is_alike(a: Any, *_: Any, method: str = "linear", **__: Any) -> bool:
-    """Whether nothing but NaN gives what other values give (small floats another dtype; no look at the method)."""
+def _nan_is_alike(a: Any, q: Any, *_: Any, method: str = "linear", weights: Any = None, **__: Any) -> bool:
+    """Whether NaN gives what other values give.
+
+    It gives small floats another dtype, is weighed as an error or as an array, and has no look at the method.
+    """
     dtype = getattr(a, "dtype", np.dtype("f8"))
-    return method in _METHODS and (dtype.kind in "biu" or dtype == "f8")
+    plain = method in _METHODS and weights is None and getattr(q, "dtype", np.dtype("f8")).kind in "biuf"
+    return plain and (dtype.kind in "biu" or dtype == "f8")
 
 
 # --- results ------------------------------------------------------------------------------------------------
@@ -288,11 +292,9 @@ _BINS = "bins:int|text|array=10 range:any=None"
 _GRID_BINS = "bins:int|arrays=10 range:any=None density:none|bool=None weights:none|array=None"
 
 ROWS: tuple[Row, ...] = (
-    *(_row(name, _QUANTILE, _quantile, _sorted, value_dependent=False) for name in ("percentile", "quantile")),
+    *(_row(name, _QUANTILE, _quantile, _sorted, unless=_nan_is_alike) for name in ("percentile", "quantile")),
     *(
-        _row(
-            name, _QUANTILE, _quantile, _sorted, function=quiet(getattr(np, name)), unless=_quantile_of_nothing_is_alike
-        )
+        _row(name, _QUANTILE, _quantile, _sorted, function=quiet(getattr(np, name)), unless=_nan_is_alike)
         for name in ("nanpercentile", "nanquantile")
     ),
     _row("median", _MEDIAN, _median, _sorted, function=quiet(np.median), value_dependent=False),

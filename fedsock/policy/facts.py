@@ -42,6 +42,8 @@ class Rowwise:
         degree: of the polynomial in private values that each element is, 1 or 2; else FUNCTION.
         weighted: something that isn't private took part with a value of its own for each row.
         raw: the data set that it is, unchanged; "" for what was computed.
+        low: the smallest power of 2 that private values in it were multiplied by.
+        high: the largest, and that of anything added.
     """
 
     group: Group
@@ -49,6 +51,8 @@ class Rowwise:
     degree: int = 1
     weighted: bool = False
     raw: str = ""
+    low: int = 0
+    high: int = 0
 
 
 @dataclass(frozen=True, slots=True)

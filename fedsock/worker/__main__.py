@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from fedsock.errors import FedsockError
+from fedsock.errors import ConfigError, FedsockError
 from fedsock.peer.peer import Peer
 from fedsock.transport.base import Transport
 from fedsock.transport.process import calm_collector, new_event_loop
@@ -21,7 +21,9 @@ from fedsock.worker.datasets import Dataset, load_datasets
 from fedsock.worker.engine import Engine
 from fedsock.worker.hubnews import HubNews
 from fedsock.worker.memory import Memory
+from fedsock.worker.prompt import LINE_BYTES, Prompt
 from fedsock.worker.readers import READERS
+from fedsock.worker.requestbook import Asked
 from fedsock.worker.service import WorkerService
 from fedsock.worker.state import default_folder
 
@@ -81,11 +83,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--state", metavar="DIR", help="where the worker keeps what it must remember (default: NAME.state, when needed)"
     )
+    made.add_argument("--prompt", action="store_true", help="answer requests in this terminal as they come")
     made.add_argument("--verbose", action="store_true", help="log what happens")
     return made
 
 
-async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str | None, memory: Memory) -> int:
+async def serve(
+    config: WorkerConfig, datasets: dict[str, Dataset], token: str | None, memory: Memory, *, prompt: bool = False
+) -> int:
     """Run a worker until it is told to end; returns the exit code.
 
     Args:
@@ -93,10 +98,11 @@ async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str |
         datasets: the owner's data.
         token: for the hub, or None.
         memory: of what it decides.
+        prompt: its owner answers requests in the terminal.
 
     Cancelling ends it as a signal would.
     """
-    limits = config.limits
+    limits, loop = config.limits, asyncio.get_running_loop()
     engine = Engine(
         config.name,
         datasets,
@@ -106,6 +112,7 @@ async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str |
         ledger=memory.ledger,
         audit=memory.audit,
         approvals=memory.approvals,
+        answering=_prompted(memory, loop) if prompt else None,
     )
     service = WorkerService(engine, threads=limits.threads)
 
@@ -115,7 +122,6 @@ async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str |
     peer = Peer(config.name, "worker", dialled, service, token=token, told=HubNews(config.name, config.hub))
     service.attach(peer)
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     _tell_head(memory.start())
@@ -141,6 +147,27 @@ async def serve(config: WorkerConfig, datasets: dict[str, Dataset], token: str |
         # A thread inside numpy can't be stopped, and the interpreter would wait for it.
         os._exit(0)
     return 0
+
+
+def _prompted(memory: Memory, loop: asyncio.AbstractEventLoop) -> Callable[[Asked], None]:
+    """Return what shows a request at a prompt on standard input.
+
+    Raises:
+        ConfigError: there can't be one.
+    """
+    prompt = Prompt(memory.approvals)
+
+    def read() -> None:
+        data = os.read(sys.stdin.fileno(), LINE_BYTES)
+        if not data:
+            loop.remove_reader(sys.stdin.fileno())
+        prompt.feed(data)
+
+    try:
+        loop.add_reader(sys.stdin.fileno(), read)
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise ConfigError("--prompt: standard input is no terminal; use python -m fedsock.worker requests") from error
+    return prompt.show
 
 
 def _tell_head(head: str | None) -> None:
@@ -181,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     calm_collector()
     try:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            return runner.run(serve(config, datasets, token, memory))
+            return runner.run(serve(config, datasets, token, memory, prompt=options.prompt))
     except FedsockError as error:
         print(f"fedsock.worker: {error}", file=sys.stderr)
         return 1

@@ -106,6 +106,13 @@ class Approvals:
             self._append(asked)
             return asked
 
+    def waiting(self) -> list[Asked]:
+        """Return the requests that wait for an answer, the oldest first."""
+        with self._lock:
+            self.refresh()
+            found = [one for waiting in self._waiting.values() for one in waiting.values()]
+            return sorted(found, key=lambda one: one.number)
+
     def outcome(self, number: int, user: str) -> tuple[Stand, str] | None:
         """Return where a request stands, and the reason of a denial; None when this user made no such request.
 
@@ -200,7 +207,9 @@ class Approvals:
             return  # it was given when that number was another request's
         self._book.answers[given.number] = given
         self.changes += 1
-        self._waiting.get(asked.user, {}).pop(asked.digest, None)
+        waiting = self._waiting.get(asked.user, {})
+        if waiting.get(asked.digest) is asked:
+            del waiting[asked.digest]
         if isinstance(given, Approved):
             self._granted.add(given.user)
 

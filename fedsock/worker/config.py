@@ -251,6 +251,8 @@ def _dataset(name: str, parent: Settings, settings: Settings, policy: Agreement)
     for tag in tags:
         if not _TAG.fullmatch(tag) or not tag.isprintable():
             raise settings.complaint("tags", f'{tag!r}: a tag is "#" and 1 to 99 characters, none of them blank')
+    if (table := settings.table("policy")).given and not settings.flag("private", True):
+        raise table.complaint("", "holds for private data only; leave it out, or write private = true")
     config = DatasetConfig(
         name=name,
         file=file,

@@ -92,6 +92,15 @@ def releases_noise(datasets: Mapping[str, Dataset]) -> bool:
     return bool(budgets(datasets))
 
 
+def groups(datasets: Mapping[str, Dataset]) -> dict[str, list[str]]:
+    """Return the names of the private data sets of each row group."""
+    found: dict[str, list[str]] = {}
+    for dataset in datasets.values():
+        if dataset.private and dataset.group is not None:
+            found.setdefault(dataset.group.name, []).append(dataset.name)
+    return found
+
+
 def budgets(datasets: Mapping[str, Dataset]) -> dict[str, Budget]:
     """Return the budget of each row group of which something is released with noise.
 

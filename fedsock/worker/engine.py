@@ -20,7 +20,7 @@ from fedsock.worker.approvals import Approvals
 from fedsock.worker.arrivals import Arrivals
 from fedsock.worker.audit import Audit
 from fedsock.worker.catalog import Catalog
-from fedsock.worker.datasets import Dataset, budgets, releases_noise
+from fedsock.worker.datasets import Dataset, budgets, groups, releases_noise
 from fedsock.worker.exports import Exports
 from fedsock.worker.jobs import Compute, Errand, Instruction, SendValue, Stopped
 from fedsock.worker.ledger import Ledger
@@ -93,7 +93,7 @@ class Engine:
         ledger = ledger or Ledger(State(), budgets(datasets))
         self._requests = Requests(name, policy, self._replies, approvals or Approvals(State()), answering)
         self._exports = Exports(name, policy, self._replies, ledger, audit, self._requests)
-        privately = Privately(name, policy, Releases(policy, ledger, audit, releases_noise(datasets)))
+        privately = Privately(name, policy, Releases(policy, ledger, audit, releases_noise(datasets), groups(datasets)))
         self._runner = Runner(name, table, self._replies, self._exports, privately, op_seconds)
         self._requests.compute = self._runner.add
         self._arrivals = Arrivals(name, self._replies, self._runner)

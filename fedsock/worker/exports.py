@@ -84,13 +84,13 @@ class Exports:
             self._requests.file(errand)
             self._let_go(errand)
             return
-        approval = self._requests.approval(entry, store.user)
-        approved = entry.approved or approval is not None
+        approval = self._requests.approval(entry, store)
+        approved = entry.id in store.approved or approval is not None
         decision = self.policy.export(entry.facts, store.user, entry.share, approved=approved)
         refusal = (
             self._uncounted(entry, store, request, decision)
             or self._refusal(entry, request, decision)
-            or self._unused(entry, request, approval)
+            or self._unused(entry, store, request, approval)
         )
         self._note(errand, decision, refusal, approval)
         if refusal is not None:
@@ -188,7 +188,7 @@ class Exports:
             store: the session's.
             entry: the value.
         """
-        found = self.policy.export(entry.facts, store.user, approved=self._requests.at_once(entry, store.user))
+        found = self.policy.export(entry.facts, store.user, approved=self._requests.at_once(entry, store))
         told = {"allowed": found.allowed, "rule": found.rule, "reason": found.reason, "next_step": found.next_step}
         return {**told, "kind": entry.facts.kind}
 
@@ -218,7 +218,9 @@ class Exports:
         entry.counted = True
         return None
 
-    def _unused(self, entry: Entry, request: m.Get | m.Transfer, approval: Approved | None) -> m.Error | None:
+    def _unused(
+        self, entry: Entry, store: SessionStore, request: m.Get | m.Transfer, approval: Approved | None
+    ) -> m.Error | None:
         """Use an approval, once for each value; return why it can't be."""
         if approval is None:
             return None
@@ -226,7 +228,7 @@ class Exports:
             self._requests.use(approval)
         except LedgerUnwritable as error:
             return _error(request, error.code, f"{self._name} keeps {_named(entry)}: {error}")
-        entry.approved = True
+        store.approved.add(entry.id)
         return None
 
     def _refusal(self, entry: Entry, request: m.Get | m.Transfer, decision: Decision) -> m.Error | None:
@@ -236,11 +238,14 @@ class Exports:
                 f"Next: {decision.next_step}"
             )
             return _error(request, ExportDenied.code, text)
+        if entry.state is FAILED and decision.rounding is not None:
+            text = f"{self._name} keeps {_named(entry)}: there is no table (rule {decision.rule}). Next: ask the owner"
+            return _error(request, ExportDenied.code, text)
         if entry.state is FAILED:
             assert entry.failure is not None  # noqa: S101  # failed entries have one
             return failed_because(request.id, 1, entry.failure, None)
-        if isinstance(request, m.Get) and request.limit is not None and size_of(entry.value) > request.limit:
-            size = size_of(entry.value)
+        size = size_of(_as_it_leaves(entry, decision))
+        if isinstance(request, m.Get) and request.limit is not None and size > request.limit:
             text = (
                 f"{_named(entry)} at {self._name} has {size:,} bytes; at most {request.limit:,} are fetched. "
                 "Fetch a part, reduce it there, or raise hub.max_fetch_bytes"

@@ -115,8 +115,8 @@ def answering_of(policy: Any) -> Callable[[Any], Any] | None:
 
 def _agreement(settings: Settings, base: Agreement) -> Agreement:
     everybody = _terms(settings, base.everybody)
-    # What is said for everybody here holds for a user of whom something is said elsewhere, but for that.
-    users = dict(base.users)
+    # What is written of a data set holds for all; only what is written of a user there says otherwise.
+    users = {name: _terms(settings, terms) for name, terms in base.users.items()}
     for name, table in settings.table("users").tables().items():
         users[name] = _terms(table, users.get(name, everybody))
         table.finish()

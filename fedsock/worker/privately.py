@@ -16,14 +16,14 @@ from fedsock.errors import QuotaExceeded
 from fedsock.ops import Bound, Row, check, depends_on_values
 from fedsock.ops.releases import RELEASE
 from fedsock.ops.schema import INT_MAX, INT_MIN
-from fedsock.policy.facts import OPEN, Facts
+from fedsock.policy.facts import OPEN, Aggregate, Facts
 from fedsock.policy.rules import Policy
 from fedsock.worker.arguments import held_value, private_places, resolve
 from fedsock.worker.failures import failure_of, not_run
 from fedsock.worker.forms import StandIns
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.lineage import note
-from fedsock.worker.release import measured
+from fedsock.worker.release import counted, measure_seconds, measured
 from fedsock.worker.releases import RELEASE_SECONDS, Releases
 from fedsock.worker.store import Entry
 from fedsock.worker.trees import call_apart
@@ -105,18 +105,31 @@ class Privately:
         note(job)
         first = job.results[0]
         share = stand_ins.measured(self._policy, args)
+        if share is not None:
+            cost += measure_seconds(share[0], args)
+        function = self._function(job, row)
         if job.failure is None:
             args, kwargs = self._held(job, row, bound)
         if job.failure is not None:
             return Compute(job, not_run, (), {}, cost)
-        if key is not None:
+        if key is not None and function is row.function:
             self._remember(key, Known(bound.nbytes, bound.shape, cost, first.facts, job.withheld, share, _facts(job)))
-        function = row.function if share is None else measured(row.function, partial(setattr, first, "share"), *share)
+        if share is not None:
+            function = measured(function, partial(setattr, first, "share"), *share)
         if row.in_place:
             kwargs = {**kwargs, "overwrite": False}
         if job.nested:
             function = partial(call_apart, function, [entry.value for entry in job.inputs])
         return Compute(job, function, args, kwargs, cost)
+
+    def _function(self, job: Job, row: Row) -> Callable[..., Any]:
+        """Return an op's function; a table of categories counts those that its owner lists, and no others."""
+        form = job.results[0].facts.form
+        if row.name == "bincount" and isinstance(form, Aggregate):
+            terms = self._policy.terms(form.tables[0][0], job.store.user)
+            if terms.export == "aggregate" and isinstance(terms.group_by, int):
+                return counted(terms.group_by)
+        return row.function
 
     def _remember(self, key: tuple[Any, ...], known: Known) -> None:
         if len(self._known) >= MOST_KNOWN:
@@ -140,7 +153,7 @@ class Privately:
 def _key(job: Job, row: Row) -> tuple[Any, ...] | None:
     """Return what is public of a call, as far as anything is worked out from it; None where that would be too much.
 
-    Such calls have one result, and arrays and numbers by position only, of which rules see shapes and dtypes.
+    Such calls have one result, and private arrays and public numbers by position only.
     """
     if job.nested or job.failure is not None or row.results != 1 or row.name == RELEASE:
         return None
@@ -152,8 +165,8 @@ def _key(job: Job, row: Row) -> tuple[Any, ...] | None:
         if kind is Entry:
             value = arg.value
             kind = type(value)
-            if arg.withheld or not (kind is np.ndarray or isinstance(value, np.generic)):
-                return None
+            if arg.withheld or not (kind is np.ndarray or isinstance(value, np.generic)) or arg.facts is OPEN:
+                return None  # what is open is known by its values too
             parts += (id(arg.facts), kind, value.dtype, value.shape)
         elif kind in _NUMBERS or (kind is int and INT_MIN <= arg <= INT_MAX):
             parts += (kind, arg)

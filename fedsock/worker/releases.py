@@ -32,12 +32,16 @@ class Releases:
         ledger: what is charged.
         audit: where releases are written down; None: nowhere.
         used: some data set's policy says dp: the mechanisms are loaded now.
+        groups: the private data sets of each row group.
 
     Raises:
         ConfigError: they are needed, and not installed.
     """
 
-    def __init__(self, policy: Policy, ledger: Ledger, audit: Audit | None, used: bool) -> None:
+    def __init__(
+        self, policy: Policy, ledger: Ledger, audit: Audit | None, used: bool, groups: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._groups = groups
         self._policy = policy
         self._ledger = ledger
         self._audit = audit
@@ -75,7 +79,7 @@ class Releases:
         _check_axis(value, axis)
         if axis % value.ndim != form.axis:
             raise OpValueError(f"the rows of {form.group.name} are along axis {form.axis}, not {axis}")
-        rows = self._rows_of_a_subject(job, entry)
+        rows = self._rows_of_a_subject(job, entry, form.group.name)
         zcdp = self._ledger.mode(form.group.name) == "zcdp"
         mechanism = self._mechanism(args[1], value, axis, kwargs, zcdp=zcdp, rows=rows)
         return self._draw(job, form, mechanism, _epsilon(kwargs["epsilon"]))
@@ -98,15 +102,14 @@ class Releases:
             quantile=kwargs.get("quantile", 0.5),
         )
 
-    def _rows_of_a_subject(self, job: Job, entry: Entry) -> int:
+    def _rows_of_a_subject(self, job: Job, entry: Entry, group: str) -> int:
         """Return how many rows one subject may have, after every source's policy was asked."""
-        rows = 1
         for source in sorted(entry.facts.sources):
             terms = self._policy.terms(source, job.store.user)
             if terms.export not in ("dp", "public"):
                 raise ExportDenied(f"the policy of {source} is {terms.export}, which releases nothing with noise")
-            rows = max(rows, terms.max_rows_per_subject)
-        return rows
+        # Rows are those of the group, whichever of its data sets this value was made from.
+        return max(self._policy.terms(source, job.store.user).max_rows_per_subject for source in self._groups[group])
 
     def _draw(self, job: Job, form: Rowwise, mechanism: Any, epsilon: Decimal) -> Callable[[Any], Any]:
         user, kind = job.store.user, str(job.op.args[1])

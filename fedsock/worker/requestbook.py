@@ -307,3 +307,30 @@ def append_answer(path: Path, given: Answer) -> None:
         sync_folder(path.parent)
     finally:
         os.close(handle)
+
+
+def described(asked: Asked, standing: str) -> list[str]:
+    """Return the lines of a request as its owner reads them.
+
+    Args:
+        asked: it.
+        standing: where it stands, in words.
+    """
+    lines = [
+        f"request {asked.number}: {standing}",
+        f"  who    {safe(asked.user)}, {asked.at[:16].replace('T', ' ')} UTC",
+        f"  why    {safe(asked.why)}",
+        f"  shape  {safe(asked.shape)}",
+    ]
+    if asked.flagged:
+        lines.append(f"  ATTENTION: {asked.flagged} constants are as long as the rows: they can pick out single ones")
+    return [*lines, *(f"    {safe(line)}" for line in asked.expression.split("\n")), ""]
+
+
+def safe(text: str) -> str:
+    """Return a text with nothing in it that a terminal would obey.
+
+    Args:
+        text: of a scientist.
+    """
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

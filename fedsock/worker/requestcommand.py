@@ -19,7 +19,9 @@ from fedsock.worker.requestbook import (
     append_answer,
     approval,
     denial,
+    described,
     read_book,
+    safe,
     utc,
 )
 
@@ -78,7 +80,7 @@ def requests(argv: Sequence[str]) -> int:
         return _complained(error)
     shown = [one for one in book.asked.values() if options.all or book.stand(one.number, utc()) == "waiting"]
     for one in shown:
-        print("\n".join(_told(one, book)))
+        print("\n".join(described(one, _standing(one, book))))
     if not shown:
         print(f"no request waits for an answer; {len(book.asked)} were answered (--all shows them)")
     return 0
@@ -99,7 +101,7 @@ def approve(argv: Sequence[str]) -> int:
     except FedsockError as error:
         return _complained(error)
     times = "once" if given.count == 1 else f"{given.count} times"
-    print(f"request {given.number} of {_safe(given.user)} is approved: {times}, until {given.until[:10]}")
+    print(f"request {given.number} of {safe(given.user)} is approved: {times}, until {given.until[:10]}")
     return 0
 
 
@@ -114,7 +116,7 @@ def deny(argv: Sequence[str]) -> int:
         _write(folder, denial(asked, options.reason, utc()))
     except FedsockError as error:
         return _complained(error)
-    print(f"request {asked.number} of {_safe(asked.user)} is denied")
+    print(f"request {asked.number} of {safe(asked.user)} is denied")
     return 0
 
 
@@ -140,25 +142,8 @@ def _write(folder: Path, given: Answer) -> None:
         raise ConfigError(f"{path}: can't be written: {error.strerror}; nothing was answered") from error
 
 
-def _told(asked: Asked, book: Book) -> list[str]:
-    lines = [
-        f"request {asked.number}: {_standing(asked, book)}",
-        f"  who    {_safe(asked.user)}, {asked.at[:16].replace('T', ' ')} UTC",
-        f"  why    {_safe(asked.why)}",
-        f"  shape  {_safe(asked.shape)}",
-    ]
-    if asked.flagged:
-        lines.append(f"  ATTENTION: {asked.flagged} constants are as long as the rows: they can pick out single ones")
-    return [*lines, *(f"    {_safe(line)}" for line in asked.expression.split("\n")), ""]
-
-
 def _standing(asked: Asked, book: Book) -> str:
     stand, answer = book.stand(asked.number, utc()), book.answers.get(asked.number)
     if isinstance(answer, Approved):
         return f"{stand}, {book.left(answer)} of {answer.count} exports left, until {answer.until[:10]}"
-    return stand if answer is None else f"{stand}: {_safe(answer.reason)}"
-
-
-def _safe(text: str) -> str:
-    """Return a text with nothing in it that a terminal would obey."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+    return stand if answer is None else f"{stand}: {safe(answer.reason)}"

@@ -85,7 +85,7 @@ class Requests:
             errand: it.
             answer: what then answers it.
         """
-        slow = self._slow(errand.entry, errand.store.user, isinstance(errand.request, Request))
+        slow = self._slow(errand.entry, errand.store, isinstance(errand.request, Request))
         if not slow or self.compute is None:
             return False
         seconds = sum(one.array.nbytes for one in slow) / HASHED_A_SECOND
@@ -94,34 +94,39 @@ class Requests:
         self.compute(Compute(job, _hash, slow, {}, seconds))
         return True
 
-    def at_once(self, entry: Entry, user: str) -> bool:
+    def at_once(self, entry: Entry, store: SessionStore) -> bool:
         """Return whether an approval lets a value leave, as far as that can be said without delay.
 
         Args:
             entry: the value.
-            user: to whom it would leave.
+            store: the session that it would leave for.
         """
-        return entry.approved or not (self._slow(entry, user, False) or self.approval(entry, user) is None)
+        approved = entry.id in store.approved
+        return approved or not (self._slow(entry, store, False) or self.approval(entry, store) is None)
 
-    def _slow(self, entry: Entry, user: str, wanted: bool) -> list[Given]:
+    def _slow(self, entry: Entry, store: SessionStore, wanted: bool) -> list[Given]:
         """Return the data sets whose digests have to be worked out first, and take long."""
-        if entry.approved or not self._policy.asks(entry.facts, user) or not (wanted or self._approvals.any_for(user)):
+        if (
+            entry.id in store.approved
+            or not self._policy.asks(entry.facts, store.user)
+            or not (wanted or self._approvals.any_for(store.user))
+        ):
             return []
         return [one for one in _read(entry) or () if isinstance(one, Given) and one.slow]
 
-    def approval(self, entry: Entry, user: str) -> Approved | None:
+    def approval(self, entry: Entry, store: SessionStore) -> Approved | None:
         """Return what approves an export of a value to a user, where it needs that and something does.
 
         Args:
             entry: the value.
-            user: to whom it would leave.
+            store: the session that it would leave for.
         """
-        if entry.approved or not entry.facts.private:
+        if entry.id in store.approved or not entry.facts.private:
             return None
-        if not self._policy.asks(entry.facts, user) or not self._approvals.any_for(user):
+        if not self._policy.asks(entry.facts, store.user) or not self._approvals.any_for(store.user):
             return None
         made = _read(entry)
-        return None if made is None else self._approvals.find(user, digest(made))
+        return None if made is None else self._approvals.find(store.user, digest(made))
 
     def use(self, found: Approved) -> None:
         """Use an approval once, before the value leaves.
@@ -150,7 +155,7 @@ class Requests:
         if not decision.allowed:
             text = f"it can't be asked for: {decision.reason} (rule {decision.rule}). Next: {decision.next_step}"
             self._refuse(store, request, ExportDenied.code, text)
-        elif not decision.asks or entry.approved:
+        elif not decision.asks or entry.id in store.approved:
             self._replies.send(store.address, Requested(request.id, 0, "approved"))
         elif (made := _read(entry)) is None or (readable := Readable(made)).text is None:
             self._refuse(store, request, ExportDenied.code, _TOO_LONG)

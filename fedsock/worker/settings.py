@@ -43,6 +43,11 @@ class Settings:
         self.source = source
         self.path = path
 
+    @property
+    def given(self) -> bool:
+        """Whether there is anything in this table."""
+        return bool(self._values)
+
     def complaint(self, key: str, text: str) -> ConfigError:
         """Return the error for a key of this table.
 

@@ -86,7 +86,6 @@ class Entry:
         share: how much of a sum its two largest rows make up; 0 where that can't decide anything.
         counted: an export of it was counted as a query.
         lineage: how it was made; None for most open values.
-        approved: an approval was used for it, which then holds as long as it does.
         charge: bytes it counts for.
         limit_shape: withheld: a shape with at least as many elements, known from public shapes.
         waiting: what goes on when it is no longer pending.
@@ -109,7 +108,6 @@ class Entry:
     share = 0.0
     counted = False
     lineage: Lineage | None = None
-    approved = False
     charge = 0
     limit_shape: tuple[int, ...] = ()
     waiting: list[Waiting] | None = None
@@ -207,11 +205,13 @@ class SessionStore:
         over: the session is gone.
         receivers: addresses of workers that values were delivered to.
         tally: of what its values' lineages hold on to.
+        approved: ids for which an approval was used: it holds as long as the session holds the value.
     """
 
     __slots__ = (
         "_rising",
         "address",
+        "approved",
         "entries",
         "expected",
         "last_id",
@@ -239,6 +239,7 @@ class SessionStore:
         self._rising: list[int] = []
         self.receivers: set[str] = set()
         self.tally = Tally(quota_objects)
+        self.approved: set[int | str] = set()
 
     def reaches(self, address: str) -> bool:
         """Return whether values may be delivered to a worker: to one of before, or while they aren't too many."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fedsock
-from tests.attacks.house import PEOPLE, ROWS, VICTIM, owner, stays
+from tests.attacks.house import PEOPLE, RNG, ROWS, VICTIM, owner, stays
 
 PAY = PEOPLE["pay"]
 
@@ -186,30 +186,74 @@ async def test_moments_are_all_that_leaves() -> None:
         np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-9)
 
 
+async def test_rounding_makes_no_step_of_a_sum() -> None:
+    """Adding a large number and taking it away again rounds: a function of each row."""
+    large = 2.0**52 * 100
+
+    def steps(bob: Any) -> Any:
+        return ((bob.datasets["pay"] + large) - large).sum()
+
+    async with owner("public") as bob:
+        assert await steps(bob) == ((PAY + large) - large).sum() != PAY.sum()
+    async with owner("aggregate") as bob:
+        assert await stays(steps(bob)) and await stays((bob.datasets["pay"] * 2.0**-40 + 1).sum())
+        assert await (bob.datasets["pay"] * 1000 + 1e6).sum() == pytest.approx((PAY * 1000 + 1e6).sum())
+
+
+async def test_overflow_compares_nothing() -> None:
+    """What is pushed to the edge of the floats is finite or not by one row's value."""
+    largest = float(np.finfo(float).max)
+
+    def probe(bob: Any, guess: float) -> Any:
+        far = (bob.datasets["id"].astype(float) - VICTIM) ** 2 * 1e8
+        return ((1e12 - (far + bob.datasets["pay"])) * (largest / (1e12 - guess)) * 1e-300).mean()
+
+    async with owner("public") as bob:
+        assert np.isinf([await probe(bob, PAY[VICTIM] + off) for off in (-1, 1)]).tolist() == [False, True]
+    async with owner("aggregate") as bob:
+        assert [await stays(probe(bob, PAY[VICTIM] + off)) for off in (-1, 1)] == [True, True]
+        assert not await probe(bob, 5).can_export()  # which is known without the values
+        for huge in (np.inf, np.nan, 2.0**200, 2.0**-200):
+            assert not await (bob.datasets["pay"] * huge).sum().can_export()
+        assert not await (bob.datasets["pay"] / 0.0).sum().can_export()
+
+
+async def test_a_table_tells_nothing_but_its_cells() -> None:
+    """Neither how large it would have been, nor that it can't be made."""
+    data = {"ward": np.r_[np.arange(58) % 3, 700, -4]}
+    policy = {"export": "aggregate", "datasets": {"ward": {"group_by": 3}}}
+    async with fedsock.Hub(port=0, max_fetch_bytes=40) as hub:
+        bob = await hub.virtual_worker("bob", data, policy=policy)
+        for least in (0, 3, 1000, 2**21):
+            assert (await np.bincount(bob.datasets["ward"], minlength=least)).tolist() == [20, 20, 20]
+
+
+async def test_a_row_that_dominates_is_found_behind_signs_constants_and_squares() -> None:
+    wealth = np.r_[RNG.uniform(0, 10, 59), 1e9]
+    async with owner("aggregate", {"wealth": wealth, "more": RNG.normal(size=60)}) as bob:
+        w = bob.datasets["wealth"]
+        hidden = [
+            w.sum(), (-w).sum(), (w - 1).sum(), (w + 1e8).mean(), (w / -3).mean(), w.astype(complex).sum(), w @ w,
+            (-w) @ w, (w * 0 + 1) @ w, (w * 0 + 1) @ (w - 7), w.std(), w.var(), np.cov(w, bob.datasets["more"]),
+            np.corrcoef(w, bob.datasets["more"]), (w * w).sum(),
+        ]  # fmt: skip
+        assert [await stays(value) for value in hidden] == [True] * len(hidden)
+        assert not await stays(bob.datasets["more"].std())
+
+
 # --- what aggregates don't stop -----------------------------------------------------------------------------
 
 
 async def test_limit_any_function_of_a_row_gives_one_row_away() -> None:
-    """``row_functions = "any"`` opens comparisons, and weights: then one row can be picked."""
+    """``row_functions = "any"`` opens comparisons, and weights: then one row can be picked, beside others."""
     async with owner({"export": "aggregate", "row_functions": "any"}) as bob:
-        share = (bob.datasets["pay"] * (bob.datasets["id"] == VICTIM)).sum()
-        assert await stays(share)  # one row makes up all of it; but not beside something constant:
-        hidden = (bob.datasets["pay"] * (bob.datasets["id"] == VICTIM) + 1e6).sum()
-        assert await hidden - ROWS * 1e6 == pytest.approx(PAY[VICTIM])
+        pay, spread = bob.datasets["pay"], np.linspace(0, 1e6, ROWS)
+        assert await stays((pay * (bob.datasets["id"] == VICTIM)).sum())  # one row makes up all of it
+        hidden = (pay * (bob.datasets["id"] == VICTIM) + spread).sum()
+        assert await hidden - spread.sum() == pytest.approx(PAY[VICTIM])
 
 
-async def test_limit_a_constant_hides_that_a_row_dominates() -> None:
-    """Dominance is of sums of rows that are positive or 0, as they are added up."""
-    wealth = np.r_[np.zeros(59), 1e9]
-    async with owner("aggregate", {"wealth": wealth}) as bob:
-        assert await stays(bob.datasets["wealth"].sum())
-        assert await (bob.datasets["wealth"] - 1).sum() == wealth.sum() - 60
-
-
-async def test_limit_rounding_makes_a_step_of_a_sum() -> None:
-    """Adding a large number and taking it away again rounds: a function that the degree doesn't see."""
-    large = 2.0**52 * 100
-    async with owner("aggregate", {"pay": PAY}) as bob:
-        pay = bob.datasets["pay"]
-        rounded = (pay + large) - large
-        assert await rounded.sum() != PAY.sum() and await rounded.sum() == ((PAY + large) - large).sum()
+async def test_limit_who_knows_all_others_knows_the_last() -> None:
+    async with owner("aggregate") as bob:
+        others = np.delete(PAY, VICTIM).sum()
+        assert await bob.datasets["pay"].sum() - others == pytest.approx(PAY[VICTIM])

@@ -150,3 +150,34 @@ async def test_an_approval_is_for_the_user_whom_the_hub_names(tmp_path: Path) ->
                 else:
                     await kept(x.sum())
         assert users == ["ann"]
+
+
+@pytest.mark.timeout(200)
+async def test_the_owner_answers_in_the_workers_terminal(toml: Path) -> None:
+    async with fedsock.Hub(port=0) as hub:
+        words = ("-m", "fedsock.worker", "--config", str(toml), "--hub", hub.url, "--prompt")
+        pipe = asyncio.subprocess.PIPE
+        worker = await asyncio.create_subprocess_exec(sys.executable, *words, stdin=pipe, stdout=pipe)
+        assert worker.stdin is not None and worker.stdout is not None
+        try:
+            bob = await hub.worker("bob", timeout=60)
+            req = await bob.datasets["visits"].mean().request("the mean")
+            while b"y 5 five times" not in await asyncio.wait_for(worker.stdout.readline(), 30):
+                pass
+            worker.stdin.write(b"y\n")
+            assert await (await asyncio.wait_for(req, 30)) == 49.5
+            worker.stdin.close()
+            assert await bob.ping() > 0
+            worker.terminate()
+            assert await asyncio.wait_for(worker.wait(), 30) == 0
+        finally:
+            if worker.returncode is None:
+                worker.kill()
+            await worker.communicate()
+
+
+def test_a_prompt_needs_a_terminal(toml: Path) -> None:
+    words = [sys.executable, "-m", "fedsock.worker", "--config", str(toml), "--hub", "ws://127.0.0.1:9", "--prompt"]
+    with toml.open("rb") as file:
+        done = subprocess.run(words, stdin=file, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "--prompt: standard input is no terminal" in done.stderr) == (1, True)

@@ -136,3 +136,20 @@ LIARS = [
 def test_the_checker_finds_a_row_that_tells(row: Row) -> None:
     with pytest.raises(AssertionError, match=f"{row.name} tells"):
         hunt(row, PATIENCE)
+
+
+@pytest.mark.parametrize("name", ["percentile", "quantile", "nanpercentile", "nanquantile"])
+@pytest.mark.parametrize(
+    ("dtype", "q", "more"),
+    [
+        ("f4", np.array(1, "u1"), {}),
+        ("f2", 0.5, {}),
+        ("f4", np.float64(0.5), {}),
+        ("f8", 0.5, {"method": "inverted_cdf", "weights": np.array([0.0, 1.0, 0.0])}),
+    ],
+)
+def test_quantiles_that_show_a_nan_are_withheld(name: str, dtype: str, q: Any, more: dict[str, Any]) -> None:
+    """By their dtype, by being a scalar, or by failing."""
+    row = TABLE[name]
+    args, kwargs = check(row, [np.ones(3, dtype), q], more)
+    assert depends_on_values(row, args, kwargs, [0])

@@ -310,3 +310,11 @@ def test_killed_at_any_point_nothing_leaves_more_often_than_approved(tmp_path: P
     assert child.stdout is not None
     left += len(child.communicate(timeout=60)[0].split())
     assert 60 - 5 <= left <= 60
+
+
+def test_an_answer_to_an_old_request_leaves_the_new_one_waiting(house: House) -> None:
+    old = house.ask()
+    house.give(denial(old, "no", NOON))
+    new = house.ask()
+    house.give(denial(old, "still no", NOON))
+    assert house.approvals.waiting() == [new] and house.ask() == new

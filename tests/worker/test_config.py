@@ -147,6 +147,10 @@ WRONG = {
         'name = "bob"\n[datasets.x]\nfile = "b.npy"\npublic = true',
         r"datasets\.x\.public: unknown key; .*\(allowed: description, file, mock, only, policy, private, rows, tags\)",
     ),
+    "policy of what is published": (
+        'name = "bob"\n[datasets.x]\nfile = "b.npy"\nprivate = false\n[datasets.x.policy]\nexport = "deny"',
+        r"datasets\.x\.policy: holds for private data only",
+    ),
     "private": (
         'name = "bob"\n[datasets.x]\nfile = "b.npy"\nprivate = 0',
         r"datasets\.x\.private: expected true or false",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,7 +34,24 @@ def test_a_data_set_has_what_all_have_but_for_what_is_said_of_it() -> None:
     aggregate = Terms(export="aggregate", min_rows=20, max_queries=9, round_to=1, row_functions="any")
     assert found.of("z").everybody == aggregate
     assert found.of("y").everybody.group_by == 10 and found.of("x").everybody.group_by == (0.0, 1.5)
-    assert found.of("y").users["ann"] == Terms(export="public", group_by=10)
+    assert found.of("y").users["ann"] == replace(found.of("y").everybody, min_rows=10)
+
+
+def test_what_is_written_of_a_data_set_holds_for_users_of_whom_something_is_written_elsewhere() -> None:
+    policy = {
+        "export": "aggregate",
+        "users": {"ann": {"max_queries": 1000, "export": "public"}},
+        "datasets": {
+            "pay": {"export": "deny", "min_rows": 50, "max_rows_per_subject": 20},
+            "age": {"min_rows": 30},
+            "open": {"export": "deny", "users": {"ann": {"export": "public"}}},
+        },
+    }
+    _, datasets = policy_of_virtual(policy)
+    of_ann = {name: agreement.terms("ann") for name, agreement in datasets.items()}
+    assert of_ann["pay"] == Terms(export="deny", min_rows=50, max_rows_per_subject=20, max_queries=1000)
+    assert of_ann["age"] == Terms(export="public", min_rows=30, max_queries=1000)
+    assert of_ann["open"].export == "public" and datasets["open"].everybody.export == "deny"
 
 
 @pytest.mark.parametrize(

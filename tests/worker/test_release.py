@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fedsock.policy.rules import Rounding
-from fedsock.worker.release import measured, rounded, share_of
+from fedsock.worker.release import counted, measure_seconds, measured, rounded, share_of
 
 ROWS = hnp.arrays(np.float64, st.tuples(st.integers(3, 9), st.integers(1, 3)), elements=st.floats(0, 100))
 
 
 def plainly(rows: Any) -> float:
-    """The share of the two largest rows, of whichever column they make up most of."""
+    """The share of the two largest rows, or of the two furthest from their median, whichever column it is most of."""
     shares = [0.0]
     for column in rows.T:
-        if (column >= 0).all() and column.sum() > 0:
-            shares.append(sum(sorted(column)[-2:]) / column.sum())
+        for sizes in (np.abs(column), np.abs(column - np.median(column))):
+            if sizes.sum() > 0:
+                shares.append(sum(sorted(sizes)[-2:]) / sizes.sum())
     return max(shares)
 
 
@@ -29,7 +30,7 @@ def plainly(rows: Any) -> float:
 def test_share_of_sums_and_means(rows: Any) -> None:
     assert share_of("sum", [rows], {"axis": 0}, (0,)) == pytest.approx(plainly(rows))
     assert share_of("mean", [rows.T, 1], {}, (1,)) == pytest.approx(plainly(rows))
-    assert share_of("sum", [rows], {}, (0,)) == pytest.approx(plainly(rows.sum(axis=1)[:, None]))
+    assert share_of("sum", [-rows], {}, (0,)) == pytest.approx(plainly(rows.sum(axis=1)[:, None]))
 
 
 @given(left=ROWS, data=st.data())
@@ -40,16 +41,35 @@ def test_share_of_products(left: Any, data: Any) -> None:
     assert share_of("product", [left[:, 0], right[:, 0]], {}, (0, 0)) == pytest.approx(plainly(products[:, :1]))
 
 
-def test_rows_of_mixed_signs_and_texts_dominate_nothing() -> None:
-    assert share_of("sum", [np.array([-1.0, 100, 1])], {}, (0,)) == 0
+@given(rows=ROWS)
+def test_share_of_variances_and_covariances(rows: Any) -> None:
+    spread = (rows - rows.mean(axis=0)) ** 2
+    for template in ("var", "std"):
+        assert share_of(template, [rows], {"axis": 0}, (0,)) == pytest.approx(plainly(spread))
+    assert share_of("cov", [rows.T], {}, (1,)) == pytest.approx(plainly(spread))
+    assert share_of("corrcoef", [rows[:, 0], rows], {}, (0, 0)) == pytest.approx(plainly(spread))
+
+
+def test_nothing_and_few_rows() -> None:
     assert share_of("sum", [np.zeros((0, 3))], {"axis": 0}, (0,)) == 0
-    assert share_of("product", [np.ones((2, 4), complex), np.ones((4, 2))], {}, (1, 0)) == 0
     assert share_of("sum", [np.array([1.0, 2])], {}, (0,)) == 1
+    assert share_of("sum", [np.array([1j, 1, 1, 97])], {}, (0,)) == pytest.approx(1, abs=0.03)
+
+
+def test_measuring_is_predicted() -> None:
+    small = measure_seconds("sum", [np.ones(10)])
+    assert small < measure_seconds("sum", [np.ones(10_000)]) < measure_seconds("product", [np.ones((9, 9000))] * 2)
+
+
+def test_only_listed_categories_are_counted() -> None:
+    assert counted(3)(np.array([0, 2, 2, -1, 3, 10**12])).tolist() == [1, 0, 2]
+    assert counted(2)(np.array([True, False, True])).tolist() == [1, 2]
+    assert counted(4)(np.array([], np.uint8), minlength=9).tolist() == [0] * 4
 
 
 def test_what_is_measured_is_computed_all_the_same() -> None:
     told: list[float] = []
-    assert measured(np.sum, told.append, "sum", (0,))(np.array([1.0, 1, 8])) == 10 and told == [pytest.approx(0.9)]
+    assert measured(np.sum, told.append, "sum", (0,))(np.array([1.0, 2, 3, 4])) == 10 and told == [0.75]
     assert measured(lambda *_: "fine", told.append, "sum", (0,))("no array") == "fine" and told[-1] == 1
 
 
@@ -58,8 +78,8 @@ def test_what_is_not_finite_counts_as_dominated() -> None:
     measured(np.sum, told.append, "sum", (0,))(np.array([1.0, np.nan, 8, 1, 1]))
     with np.errstate(invalid="ignore"):
         measured(np.var, told.append, "var", (0,))(np.array([1.0, np.inf, 8, 1, 1]))
-    measured(np.var, told.append, "var", (0,))(np.array([1.0, 8, 1, 1]))
-    assert told == [1, 1, 0]
+    measured(np.var, told.append, "var", (0,))(np.arange(9.0))
+    assert told[:2] == [1, 1] and told[2] < 1
 
 
 def test_counts_leave_rounded_and_small_ones_not_at_all() -> None:

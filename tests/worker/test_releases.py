@@ -163,6 +163,14 @@ def test_subjects_with_more_rows_get_more_noise() -> None:
     assert spread[1] > 1000 * max(spread[0], 1)
 
 
+def test_subjects_have_their_rows_in_every_data_set_of_the_group() -> None:
+    policy = {"export": "dp", "epsilon": 1000, "datasets": {"y": {"max_rows_per_subject": 10_000}}}
+    bob = Owner({"x": np.zeros(1000), "y": np.zeros(1000)}, policy)
+    for id in range(1, 40):
+        bob.release(id, ref("x"), "count")
+    assert np.std([bob.say(m.Get(id + 100, id))[-1] for id in range(1, 40)]) > 100
+
+
 def test_a_release_is_written_down_with_its_charge(tmp_path: Path) -> None:
     audit = Audit(State(tmp_path))
     bob = Owner(audit=audit)

@@ -280,3 +280,13 @@ def test_an_export_by_an_approval_is_in_the_audit_file(tmp_path: Path) -> None:
     told = [(line["allowed"], line["rule"], line.get("request")) for line in lines if line["t"] == "export"]
     assert told == [(False, "ask", None), (True, "ask", 1), (True, "ask", None)]
     state.close()
+
+
+def test_a_data_set_that_left_for_one_session_did_not_for_another() -> None:
+    owner = Owner()
+    assert owner.say(m.Request(1, "x", "all of it")) == [m.Requested(1, 1, "waiting")]
+    owner.answer(1)
+    assert owner.say(m.Get(2, "x"), m.Get(3, "x"))[1].tolist() == [0.0, 1.0, 2.0]
+    assert owner.say(m.Get(1, "x"), peer=EVE)[0].code == "export_denied"
+    owner.driver.engine.introduce("s-2@0002", "ann")
+    assert owner.say(m.Get(1, "x"), peer="s-2@0002")[0].code == "export_denied"
