@@ -93,6 +93,9 @@ async def test_mocks_are_apart_from_the_data_sets(house: Any) -> None:
     with pytest.raises(errors.OwnerDataReadOnly, match="'mock:x'"):
         mock[0] = 1
     assert [one is real for one in await carol.search("#own")] == [True]
+    carol.station.lose(errors.WorkerLost("carol is lost"))
+    for pointer in (real, mock):
+        assert isinstance(pointer._record.failure, errors.WorkerLost)
 
 
 async def test_a_handle_always_has_mocks_perhaps_none(house: Any) -> None:
