@@ -79,7 +79,7 @@ class Privately:
         """Return what is to be computed for an op, its results' facts given; a failure that is withheld among it.
 
         Args:
-            job: the op; some of its inputs are private, and all are there.
+            job: the op, its inputs all there; some of them are private, or it is a release.
             row: its row.
             afford: charges it.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.errors import ExportDenied, OpAxisError, OpValueError
+from fedsock.errors import ExportDenied, OpAxisError, OpTypeError, OpValueError
 from fedsock.policy.budget import decimal_of
 from fedsock.policy.facts import OPEN, Rowwise
 from fedsock.policy.rules import Policy
@@ -51,8 +51,10 @@ class Releases:
     def prepared(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Callable[[Any], Any]:
         """Return what draws a release from a private value; all that is public is checked before.
 
+        Of an open value, such as what was made up to develop against, it is drawn alike and costs nothing.
+
         Args:
-            job: the op, with at least one private input.
+            job: the op.
             args: its checked arguments, zeros in place of private values.
             kwargs: the same by name.
 
@@ -61,34 +63,44 @@ class Releases:
             OpValueError, OpTypeError: arguments that can't be.
         """
         entry = job.args[0]
+        value, axis = args[0], args[2] if len(args) > 2 else kwargs.get("axis", 0)
         private = [one for one in job.inputs if one.facts is not OPEN]
+        if not private:
+            if self._mechanisms is None or not (isinstance(entry, Entry) and isinstance(value, np.ndarray)):
+                raise OpTypeError("what isn't private needs no noise: fetch it with await p")
+            _check_axis(value, axis)
+            mechanism = self._mechanism(args[1], value, axis, kwargs, zcdp=False)
+            return lambda rows: mechanism.draw(np.moveaxis(rows, axis, 0))
         if private != [entry]:
             raise OpValueError("bounds, edges and candidates are public: give numbers of your own")
         form = entry.facts.form
         if type(form) is not Rowwise or entry.withheld:
             raise ExportDenied("noise is for values that keep each row apart; this one doesn't (rule dp)")
-        axis = args[2] if len(args) > 2 else kwargs.get("axis", 0)
-        value = args[0]
-        if not -value.ndim <= axis < value.ndim:
-            raise OpAxisError(f"axis {axis} is out of bounds for {value.ndim} dimensions")
+        _check_axis(value, axis)
         if axis % value.ndim != form.axis:
             raise OpValueError(f"the rows of {form.group.name} are along axis {form.axis}, not {axis}")
         rows = self._rows_of_a_subject(job, entry, form.group.name)
-        epsilon = _epsilon(kwargs["epsilon"])
-        moved = np.moveaxis(value, form.axis, 0)
-        mechanism = self._mechanisms.prepare(
-            args[1],
+        zcdp = self._ledger.mode(form.group.name) == "zcdp"
+        mechanism = self._mechanism(args[1], value, axis, kwargs, zcdp=zcdp, rows=rows)
+        return self._draw(job, form, mechanism, _epsilon(kwargs["epsilon"]))
+
+    def _mechanism(
+        self, kind: str, value: Any, axis: int, kwargs: Mapping[str, Any], *, zcdp: bool, rows: int = 1
+    ) -> Any:
+        """Return what draws, every argument checked; ``rows`` of one subject."""
+        moved = np.moveaxis(value, axis, 0)
+        return self._mechanisms.prepare(
+            kind,
             moved.shape,
             moved.dtype,
-            epsilon=epsilon,
-            zcdp=self._ledger.mode(form.group.name) == "zcdp",
+            epsilon=_epsilon(kwargs["epsilon"]),
+            zcdp=zcdp,
             bounds=_numbers(kwargs.get("bounds")),
             d_in=self._mechanisms.REPLACE_ONE * rows,
             edges=_numbers(kwargs.get("edges")),
             candidates=_numbers(kwargs.get("candidates")),
             quantile=kwargs.get("quantile", 0.5),
         )
-        return self._draw(job, form, mechanism, epsilon)
 
     def _rows_of_a_subject(self, job: Job, entry: Entry, group: str) -> int:
         """Return how many rows one subject may have, after every source's policy was asked."""
@@ -113,6 +125,11 @@ class Releases:
             return result
 
         return draw
+
+
+def _check_axis(value: Any, axis: int) -> None:
+    if not -value.ndim <= axis < value.ndim:
+        raise OpAxisError(f"axis {axis} is out of bounds for {value.ndim} dimensions")
 
 
 def _epsilon(text: str) -> Decimal:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fedsock.errors import FedsockError, OpCancelled, OpValueError, QuotaExceeded
 from fedsock.ops import Bound, Row, check, flatten, seconds
+from fedsock.ops.releases import RELEASE
 from fedsock.ops.schema import INT_MAX, INT_MIN, PLAIN_TYPES
 from fedsock.policy.facts import OPEN, combine
 from fedsock.protocol.messages import Error, Failure, Op
@@ -300,7 +301,7 @@ class Runner:
             job.withheld = False
             self._settle_failure(job, told, told)
             return
-        if private:
+        if private or row.name == RELEASE:
             self._start_private(job, row)
             return
         args, kwargs = resolve(job, held_value)
@@ -314,7 +315,7 @@ class Runner:
         self._compute(job, row, checked[0], checked[1], cost)
 
     def _start_private(self, job: Job, row: Row) -> None:
-        """Start an op with a private input."""
+        """Start an op with a private input, or one that is made for such."""
         try:
             compute = self._privately.begin(job, row, self._afford)
         except Exception as error:

@@ -58,6 +58,30 @@ def test_a_release_is_open_and_awaiting_it_again_is_free() -> None:
     assert bob.left() == Decimal("0.4")
 
 
+def test_of_what_is_made_up_releases_are_as_noisy_and_free() -> None:
+    bob = Owner()
+    bob.engine = Engine("bob", datasets_from_mapping({"x": X}, True, POLICY, mock=True))
+    bob.engine.introduce(PEER, "ann")
+    for id in range(1, 21, 2):
+        done = bob.release(id, ref("mock:x"), bounds=[-4, 4])
+        assert (done.shape, done.dtype) == ([2], "float64")
+        bob.say(op(id + 1, "multiply", ref(id), 1.0))
+    first, second = bob.say(m.Get(30, 1))[-1], bob.say(m.Get(31, 3))[-1]
+    assert (first != second).all() and np.abs(first).max() < 0.5
+    assert bob.left() == Decimal("0.5")
+    for id, wrong in enumerate(({"axis": 2}, {"kind": "median"}, {"epsilon": "x"}, {"bounds": [4, -4]}), 500):
+        rehearsed, refused = bob.release(2 * id, ref("mock:x"), **wrong), bob.release(2 * id + 1, ref("x"), **wrong)
+        assert rehearsed.code == refused.code == ("op_axis" if "axis" in wrong else "op_value")
+    assert bob.release(2000, [1.0, 2.0]).code == "op_type"
+
+
+def test_where_nothing_is_released_with_noise_what_is_open_needs_none() -> None:
+    bob = Owner(policy="aggregate")
+    bob.say(put(1, 2.0), op(2, "ones", 5))
+    told = bob.release(3, ref(2))
+    assert told.code == "op_type" and "needs no noise: fetch it" in told.message
+
+
 def test_every_release_is_charged_until_nothing_is_left() -> None:
     bob = Owner()
     for id in range(1, 6):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from itertools import count
 
 import pytest
 import pytest_asyncio
@@ -17,8 +18,12 @@ WAIT_SECONDS = 20.0
 class Gate:
     """Tasks that run until they are let go, and what came of them."""
 
-    def __init__(self, pool: Threads) -> None:
-        self.pool = pool
+    names = count()
+    """Of each one's threads: those of the test before may still be ending."""
+
+    def __init__(self) -> None:
+        self.name = f"test {next(self.names)}"
+        self.pool = Threads(2, self.name)
         self.open = threading.Event()
         self.running: list[str] = []
         self.done: list[str] = []
@@ -52,7 +57,7 @@ class Gate:
 
 @pytest_asyncio.fixture
 async def gate() -> AsyncIterator[Gate]:
-    made = Gate(Threads(2, "test"))
+    made = Gate()
     yield made
     made.open.set()
     made.pool.close()
@@ -87,7 +92,7 @@ async def test_threads_are_used_again_and_end_when_closed(gate: Gate) -> None:
     for _ in range(20):
         gate.short("one")
     await gate.until(lambda: len(gate.done) == 20)
-    mine = [thread for thread in threading.enumerate() if thread.name == "test"]
+    mine = [thread for thread in threading.enumerate() if thread.name == gate.name]
     assert len(mine) <= 2
     gate.pool.close()
     for thread in mine:
@@ -98,7 +103,7 @@ async def test_threads_are_used_again_and_end_when_closed(gate: Gate) -> None:
 async def test_what_ends_after_the_closing_is_not_told(gate: Gate) -> None:
     gate.long("one")
     await gate.until(lambda: gate.running == ["one"])
-    [thread] = [thread for thread in threading.enumerate() if thread.name == "test"]
+    [thread] = [thread for thread in threading.enumerate() if thread.name == gate.name]
     gate.pool.close()
     gate.open.set()
     await asyncio.to_thread(thread.join, WAIT_SECONDS)
