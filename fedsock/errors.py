@@ -16,7 +16,7 @@ FedsockError
 │   ├── Superseded            a newer socket of the same process took over
 │   ├── HubLost               no hub for too long
 │   └── Closed                this hub or session was closed here
-├── WorkerTimeout             the worker did not join in time (TimeoutError)
+├── WorkerTimeout             the worker did not join, or a value did not come, in time (TimeoutError)
 ├── WorkerLost                the worker went away; ``ran`` is "no" or "maybe"
 ├── BacklogFull               too much is queued; await something
 ├── WrongLoop                 used from another thread or event loop (RuntimeError)
@@ -150,7 +150,7 @@ class Closed(ConnectionFailed):
 
 
 class WorkerTimeout(FedsockError, TimeoutError):
-    """A worker did not join, or not enough of them did, within the time given."""
+    """A worker did not join, not enough of them did, or a value was not here, within the time given."""
 
     code = "worker_timeout"
 

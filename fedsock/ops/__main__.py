@@ -8,6 +8,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from fedsock.ops.passing import RULES
+from fedsock.ops.refusals import LOCAL
 from fedsock.ops.registry import Row
 from fedsock.ops.table import TABLE
 
@@ -16,7 +20,8 @@ _EXAMPLE = """example:
   python -m fedsock.ops --json > ops.json
 """
 
-_MARKS = "ops marked ~ hide shape, dtype and failure when an argument is private"
+_MARKS = """ops marked ~ hide shape, dtype and failure when an argument is private;
+where it says "follows rows" a result may still be known row by row, or as a listed reduction; all others mix rows"""
 
 
 def signature_text(row: Row) -> str:
@@ -35,6 +40,23 @@ def signature_text(row: Row) -> str:
     return f"{row.name}({', '.join(words)})"
 
 
+def _named(home: Any, prefix: str) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for name, meant in vars(home).items():
+        if callable(meant) and not name.startswith("_"):
+            found.setdefault(id(meant), []).append(prefix + name)
+    return found
+
+
+_SPELLINGS = [_named(np, ""), _named(np.linalg, "linalg."), _named(np.fft, "fft.")]
+
+
+def spellings(row: Row) -> list[str]:
+    """Return numpy's other names of an op."""
+    names = {name for function in row.numpy for home in _SPELLINGS for name in home.get(id(function), ())}
+    return sorted(names - {row.name})
+
+
 def results_text(row: Row) -> str:
     """Return how many results an op has, where that is not one."""
     if callable(row.results):
@@ -51,9 +73,13 @@ def lines(table: Mapping[str, Row]) -> list[str]:
         printed += ["", f"{family}: {len(rows)} ops"]
         for row in rows:
             mark = "~" if row.value_dependent else " "
-            notes = "; ".join(part for part in (row.about.rstrip("."), results_text(row)) if part)
+            also = f"also {', '.join(names)}" if (names := spellings(row)) else ""
+            rows_kept = "follows rows" if row.name in RULES else ""
+            parts = (row.about.rstrip("."), results_text(row), also, rows_kept)
+            notes = "; ".join(part for part in parts if part)
             printed.append(f" {mark} {signature_text(row)}  {notes}")
-    return [f"{len(table)} ops; {_MARKS}", *printed]
+    local = sorted(function.__name__ for function in LOCAL)
+    return [*f"{len(table)} ops; {_MARKS}".splitlines(), *printed, "", f"answered without an op: {', '.join(local)}"]
 
 
 def described(row: Row) -> dict[str, Any]:
@@ -67,6 +93,8 @@ def described(row: Row) -> dict[str, Any]:
         ],
         "results": row.results if isinstance(row.results, int) else None,
         "value_dependent": row.value_dependent,
+        "follows_rows": row.name in RULES,
+        "also": spellings(row),
         "in_place": row.in_place,
         "numpy": [
             f"{function.__module__}.{function.__name__}" for function in row.numpy if hasattr(function, "__module__")

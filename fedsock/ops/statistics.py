@@ -219,7 +219,7 @@ def _nan_is_alike(a: Any, q: Any, *_: Any, method: str = "linear", weights: Any 
     It gives small floats another dtype, is weighed as an error or as an array, and has no look at the method.
     """
     dtype = getattr(a, "dtype", np.dtype("f8"))
-    plain = method in _METHODS and weights is None and getattr(q, "dtype", np.dtype("f8")).kind in "biuf"
+    plain = method in _METHODS and weights is None and np.asarray(q).dtype.kind in "biuf"
     return plain and (dtype.kind in "biu" or dtype == "f8")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from fedsock.policy.facts import FUNCTION, Aggregate, Facts, Rowwise
@@ -53,6 +53,7 @@ class Decision:
         next_step: what the scientist can do now.
         query: what it counts as, allowed or not.
         rounding: how a table of counts leaves.
+        looked: it was denied for what the values are.
         asks: it may leave by an approval only, which is used up by it.
     """
 
@@ -62,6 +63,7 @@ class Decision:
     next_step: str = ""
     query: Query | None = None
     rounding: Rounding | None = None
+    looked: bool = False
     asks: bool = False
 
 
@@ -141,8 +143,8 @@ class AggregatesLeave(Rule):
         if terms.row_functions == "listed" and (form.weighted or form.degree == FUNCTION):
             return self._denied(*_why_unlisted(form))
         if share >= DOMINANT:
-            # It was looked at, so it counts.
-            return self._denied("a few rows make up most of it, or a row isn't finite", "ask the owner", query)
+            denied = self._denied("a few rows make up most of it, or a row isn't finite", "ask the owner")
+            return replace(denied, looked=True)
         return Decision(allowed=True, rule=self.name, query=query)
 
     def _table(self, form: Aggregate, source: str, terms: Terms, query: Query | None) -> Decision:
@@ -160,8 +162,8 @@ class AggregatesLeave(Rule):
         along = tuple(categories if name == source else None for name, _ in form.tables)
         return Decision(True, self.name, query=query, rounding=Rounding(terms.min_rows, terms.round_to, along))
 
-    def _denied(self, reason: str, next_step: str, query: Query | None = None) -> Decision:
-        return Decision(allowed=False, rule=self.name, reason=reason, next_step=next_step, query=query)
+    def _denied(self, reason: str, next_step: str) -> Decision:
+        return Decision(allowed=False, rule=self.name, reason=reason, next_step=next_step)
 
 
 class NoisyResultsLeave(Rule):
@@ -267,14 +269,30 @@ class Policy:
         """
         if not facts.private:
             return OPENED
-        decisions = []
-        for source in sorted(facts.sources):
-            terms = self.terms(source, user)
-            decisions.append(RULES[terms.export].decide(facts, source, terms, share))
+        agreed = {source: self.terms(source, user) for source in sorted(facts.sources)}
+        facts = _weighed(facts, agreed)
+        decisions = [RULES[terms.export].decide(facts, source, terms, share) for source, terms in agreed.items()]
         denied = next((decision for decision in decisions if not decision.allowed), None)
         if denied is None and not approved and any(decision.asks for decision in decisions):
             denied = UNASKED
-        return denied or _together(decisions)
+        if denied is None:
+            return _together(decisions)
+        # Its values were looked at, so it counts wherever its owner counts, whichever source it was denied for.
+        return replace(denied, query=_query(facts, agreed)) if denied.looked else denied
+
+
+def _weighed(facts: Facts, agreed: Mapping[str, Terms]) -> Facts:
+    """Return facts as a user sees them: data that they may have as it is weighs each row of other data's products."""
+    form = facts.form
+    public = [terms.export == "public" for terms in agreed.values()]
+    if isinstance(form, Aggregate) and form.template != "count" and form.degree > 1 and any(public) and not all(public):
+        return replace(facts, form=replace(form, weighted=True))
+    return facts
+
+
+def _query(facts: Facts, agreed: Mapping[str, Terms]) -> Query | None:
+    limits = [terms.max_queries for terms in agreed.values() if terms.max_queries is not None]
+    return Query(facts.form.group.name, min(limits)) if facts.form is not None and limits else None
 
 
 def _together(decisions: list[Decision]) -> Decision:

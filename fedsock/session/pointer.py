@@ -89,7 +89,7 @@ class Pointer(Holder, Expression):
             release: free the value at the worker once it is here.
 
         Raises:
-            TimeoutError: it took longer.
+            WorkerTimeout: it took longer; a TimeoutError.
             OpFailed: the op, or one it depends on, failed.
             ExportDenied: the owner's policy keeps the value.
             TooLargeToFetch: it is larger than ``hub.max_fetch_bytes``.

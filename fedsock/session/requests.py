@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fedsock.errors import FedsockError
+from fedsock.errors import FedsockError, WorkerTimeout
 from fedsock.protocol import messages
 from fedsock.protocol.arrays import Incoming
 from fedsock.session.records import Record
@@ -138,15 +138,21 @@ async def fetch(record: Record, hold: Hold, timeout: float | None, release: bool
         release: free the value at the worker once it is here.
 
     Raises:
-        TimeoutError: it took longer.
+        WorkerTimeout: it took longer.
         RemoteError, WorkerLost, …: why there is no value.
     """
     try:
         if timeout is None:
             value = await _fetched(record)
         else:
-            async with asyncio.timeout(timeout):
-                value = await _fetched(record)
+            try:
+                async with asyncio.timeout(timeout) as limit:
+                    value = await _fetched(record)
+            except TimeoutError as error:
+                if isinstance(error, FedsockError) or not limit.expired():
+                    raise
+                text = f"object {record.id} at {record.home.name} is not here within {timeout} s; it goes on there, and"
+                raise WorkerTimeout(f"{text} can be awaited again") from None
     finally:
         hold.let_go()
     if release:

@@ -410,6 +410,7 @@ async def listen(
         raise
     except OSError as error:
         raise ConfigError(
-            f"can't listen on {host}:{port} ({error.strerror or error}); choose another (port 0: any free)"
+            f"can't listen on {host}:{port} ({error.strerror or error}); choose another (port 0: any free), "
+            "or close the hub that listens there: await hub.close()"
         ) from error
     return Listener(server, open_connections, server.sockets[0].getsockname()[1])

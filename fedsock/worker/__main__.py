@@ -17,12 +17,13 @@ from fedsock.transport.process import calm_collector, new_event_loop
 from fedsock.transport.websocket import dial
 from fedsock.worker import auditcommand, requestcommand
 from fedsock.worker.config import WorkerConfig, from_options, read_token
-from fedsock.worker.datasets import Dataset, load_datasets
+from fedsock.worker.datasets import Dataset, load_datasets, releases_noise
 from fedsock.worker.engine import Engine
 from fedsock.worker.hubnews import HubNews
 from fedsock.worker.memory import Memory
 from fedsock.worker.prompt import LINE_BYTES, Prompt
 from fedsock.worker.readers import READERS
+from fedsock.worker.releases import load_mechanisms
 from fedsock.worker.requestbook import Asked
 from fedsock.worker.service import WorkerService
 from fedsock.worker.state import default_folder
@@ -131,7 +132,8 @@ async def serve(
         await asyncio.wait({stopping, starting}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            print(f"worker {config.name} joined {config.hub} with {len(datasets)} data sets", flush=True)
+            count = f"{len(datasets)} data set{'' if len(datasets) == 1 else 's'}"
+            print(f"worker {config.name} joined {config.hub} with {count}", flush=True)
             finishing = asyncio.create_task(peer.finished())
             await asyncio.wait({stopping, finishing}, return_when=asyncio.FIRST_COMPLETED)
             finishing.cancel()
@@ -200,6 +202,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         datasets = load_datasets(config, READERS)
         token = read_token(config)
         folder = config.state or default_folder(config.name, options.config)
+        if releases_noise(datasets):
+            load_mechanisms()  # a missing extra is found before anything is made
         memory = Memory(config.name, datasets, folder)
         loop = new_event_loop()
     except FedsockError as error:

@@ -179,7 +179,7 @@ def merge(
         hub: URL.
         token_file: path.
         state: path of a folder.
-        data: private data sets, ``NAME=FILE`` each; a configured one of the same name gives way whole.
+        data: private data sets, ``NAME=FILE`` each; a configured one of the same name gives way, but for its policy.
         public: the same, published.
 
     Raises:
@@ -197,7 +197,11 @@ def merge(
     given: dict[str, DatasetConfig] = {}
     for option, texts, private in (("--data", data, True), ("--public", public, False)):
         for text in texts:
-            wanted = replace(_dataset_option(option, text, private), policy=DatasetPolicy(config.policy))
+            wanted = _dataset_option(option, text, private)
+            known = config.datasets.get(wanted.name)
+            # The file gives way, what its owner said of who may have it doesn't.
+            policy = DatasetPolicy(config.policy) if known is None else known.policy
+            wanted = replace(wanted, policy=policy, rows=None if known is None else known.rows)
             if wanted.name in given:
                 raise ConfigError(f"{option} {text}: a data set {wanted.name!r} was given already")
             given[wanted.name] = wanted

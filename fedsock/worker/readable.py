@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +37,7 @@ class Readable:
 
     Attributes:
         text: the lines; None: they are too many to be read.
-        flagged: how many constants have as many elements along an axis as the private data has rows.
+        flagged: how many constants have as many elements as the private data has rows, or half as many.
     """
 
     def __init__(self, order: list[Made | Given | Constant]) -> None:
@@ -116,7 +117,7 @@ class Readable:
         return _plain(tree)
 
     def _constant(self, node: Constant) -> str:
-        mark = "" if node.kind == "str" else self._mark(*node.shape)
+        mark = "" if node.kind == "str" else self._mark(*node.shape, math.prod(node.shape))
         if node.nbytes and node.head:
             shown = ", ".join(_plain(part) for part in node.head)
             return f"<{node.kind}{list(node.shape)}: {shown}, …{mark}>"
@@ -128,7 +129,8 @@ class Readable:
         return f"{_plain(value)}{mark}"
 
     def _mark(self, *sizes: int) -> str:
-        if self._rows.isdisjoint(sizes):
+        # A mask over most of the rows picks one as well as a mask over all.
+        if not self._rows or 2 * max(sizes, default=0) < min(self._rows):
             return ""
         self.flagged += 1
         return " AS LONG AS THE ROWS"

@@ -24,6 +24,15 @@ RELEASE_SECONDS = 0.005
 _MECHANISMS = "fedsock.worker.mechanisms"
 
 
+def load_mechanisms() -> Any:
+    """Return the module that draws noise; by its name, for only a worker whose owner says dp has it.
+
+    Raises:
+        ConfigError: the extra it needs is not installed.
+    """
+    return importlib.import_module(_MECHANISMS)
+
+
 class Releases:
     """Carries out ``dp_release``.
 
@@ -45,8 +54,7 @@ class Releases:
         self._policy = policy
         self._ledger = ledger
         self._audit = audit
-        # By its name, for only a worker whose owner says dp has it.
-        self._mechanisms: Any = importlib.import_module(_MECHANISMS) if used else None
+        self._mechanisms: Any = load_mechanisms() if used else None
 
     def prepared(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Callable[[Any], Any]:
         """Return what draws a release from a private value; all that is public is checked before.

@@ -38,7 +38,7 @@ DECIDING = {
     "indices": [np.array([0]), np.array([0, 1]), np.zeros((1, 1), int), np.zeros((1, 1, 1), int), 0, [7]],
     "condition": [np.array([True]), np.array([True, False]), np.zeros((2, 3), bool)],
     "bins": [np.array([0.0, 1.0, 2.0]), np.array([2, 1, 0]), np.array([1, 0, 1]), [0.0]],
-    "q": [0.5, 0, [0.1, 0.9], np.float64(1), 200, np.array(0.5), np.array(1, "u1"), np.float32(0.25), np.array([0.5])],
+    "q": [0.5, 0, [0.1, 0.9], np.float64(1), 200, np.array(0.5), np.array(1, "u1"), np.float32(0.25), [0.5j], 0.5 + 0j],
     "weights": [np.ones(3), np.array([0.0, 1.0, 0.0]), np.ones((2, 3)), np.zeros(3), np.ones(4), 1],
     "varargs": [1, 2.0, np.float32(0.5), np.arange(3.0), np.array([1, 2, 4])],
     "initial": [0, 1, np.float32(2), 0.5],

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from fedsock.ops import TABLE
 from fedsock.ops.__main__ import lines, main, signature_text
+from tests.ops.test_table import standard
 
 
 def test_text(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,6 +21,13 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed == lines(TABLE)
     for row in TABLE.values():
         assert sum(line[3:].startswith(f"{row.name}(") for line in printed) == 1
+
+
+def test_every_spelling_of_the_array_api_is_in_what_is_printed() -> None:
+    words = set(re.findall(r"[\w.]+", "\n".join(lines(TABLE))))
+    prefixes = {np: "", np.linalg: "linalg.", np.fft: "fft."}
+    missing = {f"{prefixes[home]}{name}" for home, name in standard()} - words
+    assert missing == set()
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:

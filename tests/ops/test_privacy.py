@@ -145,6 +145,8 @@ def test_the_checker_finds_a_row_that_tells(row: Row) -> None:
         ("f4", np.array(1, "u1"), {}),
         ("f2", 0.5, {}),
         ("f4", np.float64(0.5), {}),
+        ("f8", 0.5 + 0j, {}),
+        ("f8", [0.5j], {}),
         ("f8", 0.5, {"method": "inverted_cdf", "weights": np.array([0.0, 1.0, 0.0])}),
     ],
 )

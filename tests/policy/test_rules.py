@@ -98,6 +98,21 @@ def test_a_dominated_sum_stays_and_counts() -> None:
     assert not refused.allowed and "few rows" in refused.reason and refused.query == Query("people", 3)
 
 
+def test_a_refusal_for_the_values_counts_at_every_source_that_counts() -> None:
+    terms = {"ages": Terms(export="aggregate"), "pay": Terms(export="aggregate", max_queries=2)}
+    refused = policy(**terms).export(SUM, "ann", 1.0)
+    assert not refused.allowed and refused.query == Query("people", 2)
+
+
+@pytest.mark.parametrize("template", ["sum", "product", "cov"])
+def test_what_a_user_may_have_as_it_is_weighs_the_rest(template: str) -> None:
+    form = Aggregate(PEOPLE, template, 2)
+    terms = {"ages": Terms(export="public"), "pay": AGGREGATE}
+    assert not policy(**terms).export(known(BOTH, form), "ann").allowed
+    assert policy(ages=AGGREGATE, pay=AGGREGATE).export(known(BOTH, form), "ann").allowed
+    assert policy(**terms).export(known(BOTH, Aggregate(PEOPLE, "sum", 1)), "ann").allowed
+
+
 def test_queries_are_counted_where_the_owner_limits_them() -> None:
     form = Aggregate(PEOPLE, "mean", 1)
     assert decided(form).query is None

@@ -318,3 +318,16 @@ def test_an_answer_to_an_old_request_leaves_the_new_one_waiting(house: House) ->
     new = house.ask()
     house.give(denial(old, "still no", NOON))
     assert house.approvals.waiting() == [new] and house.ask() == new
+
+
+def test_a_use_is_on_the_disk_before_anything_leaves(kept: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept.approve(kept.ask())
+    path = kept.folder / REQUESTS  # type: ignore[operator]
+    synced: list[bytes] = []
+
+    def fsync(handle: int) -> None:
+        synced.append(path.read_bytes())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert kept.spend()
+    assert b'"used"' in synced[-1] and synced[-1] == path.read_bytes()

@@ -278,3 +278,13 @@ def test_a_wrong_token_file_is_named(folder: Path, text: bytes) -> None:
     (folder / "token").write_bytes(text)
     with pytest.raises(ConfigError, match="token: "):
         read_token(load_text(folder, FULL))
+
+
+def test_data_of_an_option_keeps_the_policy_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "x.npy").touch()
+    datasets = '[datasets.x]\nfile = "x.npy"\n[datasets.x.policy]\nexport = "deny"\n'
+    (tmp_path / "bob.toml").write_text(f'name = "bob"\n[policy]\nexport = "public"\n{datasets}')
+    file = tmp_path / "x.npy"
+    made = from_options(config=tmp_path / "bob.toml", data=[f"x={file}", f"y={file}"])
+    exports = {name: one.policy.of("").everybody.export for name, one in made.datasets.items()}
+    assert exports == {"x": "deny", "y": "public"}

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedsock.policy.facts import known
 from fedsock.protocol import messages as m
 from fedsock.protocol.values import to_json
-from fedsock.worker.lineage import MOST_BYTES, MOST_OPS, TOO_LONG, Constant, Lineage, Made, digest, flat
-from fedsock.worker.store import Tally
+from fedsock.worker.lineage import MOST_BYTES, MOST_OPS, TOO_LONG, Constant, Lineage, Made, _hashed, _of, digest, flat
+from fedsock.worker.store import Entry, Tally
 from tests.worker.driver import PEER, Driver, op, put, ref
 
 AGES = np.array([30.0, 40.0, 50.0])
@@ -228,3 +229,13 @@ def test_what_failed_or_has_no_shape_has_one_all_the_same() -> None:
     driver = Driver({"x": AGES})
     driver.say(op(1, "greater", ref("x"), 35.0), op(2, "getitem.array", ref("x"), ref(1)), op(3, "sum", ref(2)))
     assert signed(driver, 3)
+
+
+def test_nothing_private_is_ever_a_constant() -> None:
+    entry = Entry(1, known(frozenset({"x"})))
+    entry.value = 5.0
+    assert _of(entry) is TOO_LONG and _of(Entry(2)) is not TOO_LONG
+
+
+def test_no_two_lists_of_parts_read_the_same() -> None:
+    assert len({_hashed(b"k", *parts) for parts in ([b"a", b"bc"], [b"ab", b"c"], [b"abc"], [b"a", b"b", b"c"])}) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -126,3 +127,26 @@ def test_a_malformed_line_is_named(tmp_path: Path, name: str) -> None:
         file.write(b'{"t":"denied","more":1}\n')
     with pytest.raises(ConfigError, match=f"{name}.*malformed"):
         read_book(tmp_path)
+
+
+WAITER = """
+import sys
+from pathlib import Path
+from fedsock.worker.requestbook import Asked, append_answer, denial, utc
+print("ready", flush=True)
+append_answer(Path(sys.argv[1]), denial(Asked(1, "", 1, "ann", "", "", "", "", 0), "no", utc()))
+"""
+
+
+def test_one_process_waits_for_another(tmp_path: Path) -> None:
+    path = tmp_path / ANSWERS
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        child = subprocess.Popen([sys.executable, "-c", WAITER, str(path)], stdout=subprocess.PIPE)
+        assert child.stdout is not None and child.stdout.readline() == b"ready\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(0.5)
+        assert path.read_bytes() == b""
+    assert child.wait(60) == 0
+    child.stdout.close()
+    assert len(list(whole_lines(path, 0))) == 1
