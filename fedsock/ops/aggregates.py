@@ -136,8 +136,7 @@ def _table(inputs: Inputs, columns: Sequence[Any], bins: Sequence[Any]) -> tuple
             return None
         group = form.group
         tables.append((form.raw, edges))
-    if group is None:
-        return None
+    assert group is not None  # noqa: S101  # there is a column
     counts = Aggregate(group, "count", FUNCTION, tables=tuple(tables))
     return (counts, *(Aggregate(group, "edges", FUNCTION) for _ in columns))
 

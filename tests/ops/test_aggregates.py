@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedsock.policy.facts import FUNCTION
+from fedsock.policy.facts import FUNCTION, Group, Rowwise
 from tests.ops.forms import XT, V, X, form_of, rowwise
 
 
@@ -43,3 +43,14 @@ def test_a_histogram_with_public_edges_is_counts_and_edges() -> None:
     assert counts.template == "count" and counts.tables == (("ages", (0.0, 5.0, 9.0)),) and edges.template == "edges"
     both = form_of("histogram2d", V, V, [[0, 1], [0, 2]])
     assert both[0].tables == (("ages", (0.0, 1.0)), ("ages", (0.0, 2.0))) and len(both) == 3
+
+
+def test_rows_of_two_groups_are_no_aggregate() -> None:
+    other = (np.broadcast_to(0.0, 50), Rowwise(Group("others", 50), 0, raw="pay"))
+    assert form_of("dot", V, other) is None
+    assert form_of("cov", V, other) is None
+    assert form_of("histogram2d", V, other, [[0, 1], [0, 2]]) is None
+
+
+def test_edges_are_numbers() -> None:
+    assert form_of("histogram", V, np.array(["a", "b"])) is None

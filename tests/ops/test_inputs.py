@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedsock.ops.inputs import Inputs, exact
+from fedsock.ops.inputs import Inputs, exact, exponents
 from fedsock.policy.facts import Group, Rowwise
 
 
@@ -36,3 +36,21 @@ def test_what_was_asked_about_is_kept() -> None:
 )
 def test_arithmetic_of_wide_floats_is_exact(operands: Any, kept: bool) -> None:
     assert exact(*operands) is kept
+
+
+@pytest.mark.parametrize(
+    ("operand", "powers"),
+    [
+        (0.0, (0, 0)),
+        (1, (1, 1)),
+        (-0.5, (0, 0)),
+        (float("inf"), None),
+        (np.array([0.0, 8.0, -1024.0]), (4, 11)),
+        (np.zeros(3), (0, 0)),
+        (np.array([1.0, np.nan]), None),
+        ([2.0, 2.0**20], (2, 21)),
+        (np.complex128(3 + 4j), (3, 3)),
+    ],
+)
+def test_how_large_numbers_are(operand: Any, powers: Any) -> None:
+    assert exponents(operand) == powers

@@ -23,9 +23,9 @@ from tests.protocol.wire import ANN, BOB, feed, from_bob, new, pair, seqs, write
 def test_what_is_queued_becomes_one_frame() -> None:
     link = new()
     assert [link.send(b'{"a":1}'), link.send(b'{"b":2}')] == [1, 2]
-    assert (link.queued_messages, link.queued_bytes, link.written_tickets) == (2, 14, 0)
+    assert (link.queued_messages, link.queued_bytes, link.written_tickets) == (2, 14, 0) and link.pending
     assert write(link) == [build(BOB, ANN, 0, seq=1, body=b'[{"a":1},{"b":2}]')]
-    assert (link.queued_messages, link.queued_bytes, link.written_tickets) == (0, 0, 2)
+    assert (link.queued_messages, link.queued_bytes, link.written_tickets) == (0, 0, 2) and not link.pending
     assert link.unacknowledged == 1 and link.in_flight_bytes > 0 and not link.drained
     feed(link, from_bob(1), 1.0)
     assert link.unacknowledged == 0 and link.in_flight_bytes == 0 and link.drained
