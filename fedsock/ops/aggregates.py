@@ -61,26 +61,21 @@ def product(inputs: Inputs, x1: Any, x2: Any) -> Passed:
     shape1, shape2 = shape_of(x1), shape_of(x2)
     if not 1 <= len(shape1) <= 2 or not 1 <= len(shape2) <= 2:
         return None
-    degree = sum(form.degree for form in (left, right) if form is not None) if exact(x1, x2) else FUNCTION
-    degree = min(degree, FUNCTION)
-    over_left = left is not None and left.axis == len(shape1) - 1
-    over_right = right is not None and right.axis == 0
-    if over_left or over_right:
-        either = left if over_left else right
-        assert either is not None  # noqa: S101  # one of them is over the rows
-        both = over_left and over_right and left is not None and right is not None
-        if (left is not None and not over_left) or (right is not None and not over_right):
-            return None
-        if both and left.group != right.group:  # type: ignore[union-attr]
+    private = [form for form in (left, right) if form is not None]
+    degree = min(sum(form.degree for form in private), FUNCTION) if exact(x1, x2) else FUNCTION
+    summed = [form for form, axis in ((left, len(shape1) - 1), (right, 0)) if form is not None and form.axis == axis]
+    if summed:
+        # Rows that stand along another axis would be mixed with those that are summed.
+        if len(summed) < len(private) or any(form.group != summed[0].group for form in summed):
             return None
         # Without a private partner, something that isn't private weighs each row.
-        weighted = not both or left.weighted or right.weighted  # type: ignore[union-attr]
-        return Aggregate(either.group, "product", degree, weighted)
-    if left is not None and right is None:
+        weighted = len(summed) == 1 or any(form.weighted for form in summed)
+        return Aggregate(summed[0].group, "product", degree, weighted)
+    if len(private) == 2:
+        return None
+    if left is not None:
         return _mapped(left, 0, degree, x1, x2)
-    if right is not None and left is None:
-        return _mapped(right, max(len(shape1) - 1, 0), degree, x2, x1)
-    return None
+    return None if right is None else _mapped(right, max(len(shape1) - 1, 0), degree, x2, x1)
 
 
 def _mapped(form: Rowwise, axis: int, degree: int, rows: Any, matrix: Any) -> Rowwise | None:

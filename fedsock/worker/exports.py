@@ -22,10 +22,10 @@ from fedsock.policy.rules import Decision, Policy
 from fedsock.protocol import messages as m
 from fedsock.protocol.values import dumps, to_json
 from fedsock.worker.audit import Audit
+from fedsock.worker.disclosure import rounded
 from fedsock.worker.failures import failed_because
 from fedsock.worker.jobs import Errand, Instruction, Send, SendValue
 from fedsock.worker.ledger import Ledger
-from fedsock.worker.release import rounded
 from fedsock.worker.replies import Replies
 from fedsock.worker.requestbook import Approved
 from fedsock.worker.requests import Requests
@@ -87,9 +87,10 @@ class Exports:
         approval = self._requests.approval(entry, store)
         approved = entry.id in store.approved or approval is not None
         decision = self.policy.export(entry.facts, store.user, entry.share, approved=approved)
+        leaving = _as_it_leaves(entry, decision)
         refusal = (
             self._uncounted(entry, store, request, decision)
-            or self._refusal(entry, request, decision)
+            or self._refusal(entry, request, decision, leaving)
             or self._unused(entry, store, request, approval)
         )
         self._note(errand, decision, refusal, approval)
@@ -98,11 +99,11 @@ class Exports:
             self._let_go(errand)
         elif isinstance(request, m.Get):
             entry.shared = True
-            self._replies.add(SendValue(store.address, _as_it_leaves(entry, decision), request, errand))
+            self._replies.add(SendValue(store.address, leaving, request, errand))
         else:
             entry.shared = True
             parcel = m.Deliver(session=store.address, id=request.as_id, value=None)
-            self._replies.add(SendValue(request.to, _as_it_leaves(entry, decision), parcel, errand))
+            self._replies.add(SendValue(request.to, leaving, parcel, errand))
             self._replies.done(store.address, entry, request.id)
 
     def take(self) -> list[Instruction]:
@@ -231,7 +232,7 @@ class Exports:
         store.approved.add(entry.id)
         return None
 
-    def _refusal(self, entry: Entry, request: m.Get | m.Transfer, decision: Decision) -> m.Error | None:
+    def _refusal(self, entry: Entry, request: m.Get | m.Transfer, decision: Decision, leaving: Any) -> m.Error | None:
         if not decision.allowed:
             text = (
                 f"{self._name} keeps {_named(entry)}: {decision.reason} (rule {decision.rule}). "
@@ -244,7 +245,7 @@ class Exports:
         if entry.state is FAILED:
             assert entry.failure is not None  # noqa: S101  # failed entries have one
             return failed_because(request.id, 1, entry.failure, None)
-        size = size_of(_as_it_leaves(entry, decision))
+        size = size_of(leaving) if isinstance(request, m.Get) else 0
         if isinstance(request, m.Get) and request.limit is not None and size > request.limit:
             text = (
                 f"{_named(entry)} at {self._name} has {size:,} bytes; at most {request.limit:,} are fetched. "
@@ -267,7 +268,9 @@ class Exports:
 
 
 def _as_it_leaves(entry: Entry, decision: Decision) -> Any:
-    return entry.value if decision.rounding is None else rounded(entry.value, decision.rounding)
+    if decision.rounding is None or entry.state is FAILED:
+        return entry.value
+    return rounded(entry.value, decision.rounding)
 
 
 def _named(entry: Entry) -> str:

@@ -19,11 +19,11 @@ from fedsock.ops.schema import INT_MAX, INT_MIN
 from fedsock.policy.facts import OPEN, Aggregate, Facts
 from fedsock.policy.rules import Policy
 from fedsock.worker.arguments import held_value, private_places, resolve
+from fedsock.worker.disclosure import counted, measure_seconds, measured
 from fedsock.worker.failures import failure_of, not_run
 from fedsock.worker.forms import StandIns
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.lineage import note
-from fedsock.worker.release import counted, measure_seconds, measured
 from fedsock.worker.releases import RELEASE_SECONDS, Releases
 from fedsock.worker.store import Entry
 from fedsock.worker.trees import call_apart

@@ -78,6 +78,7 @@ async def test_bytes_that_are_no_websocket(house: House) -> None:
                 writer.write_eof()
                 while await reader.read(1000):
                     pass
+            assert reader.at_eof()  # the hub ended it
             writer.close()
             with suppress(ConnectionError):
                 await writer.wait_closed()

@@ -8,7 +8,7 @@ import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -28,20 +28,8 @@ Open = Callable[[], Audit]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "bob.state"
-
-
-@pytest.fixture
 def file(folder: Path) -> Path:
     return folder / "audit.jsonl"
-
-
-@pytest.fixture
-def held() -> Iterator[ExitStack]:
-    """Hold the state that is open; closing it gives the lock back."""
-    with ExitStack() as held:
-        yield held
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from decimal import Decimal
@@ -28,18 +28,6 @@ TENTH = Decimal("0.1")
 ONE = {"g": Budget(epsilon=Decimal(1))}
 
 Open = Callable[..., Ledger]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "bob.state"
-
-
-@pytest.fixture
-def held() -> Iterator[ExitStack]:
-    """Hold the state that is open; closing it gives the lock back."""
-    with ExitStack() as held:
-        yield held
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fedsock.policy.rules import Rounding
-from fedsock.worker.release import counted, measure_seconds, measured, rounded, share_of
+from fedsock.worker.disclosure import counted, measure_seconds, measured, rounded, share_of
 
 ROWS = hnp.arrays(np.float64, st.tuples(st.integers(3, 9), st.integers(1, 3)), elements=st.floats(0, 100))
 
