@@ -17,7 +17,7 @@ from datetime import datetime
 import msgspec
 
 from fedsock.errors import ConfigError, LedgerUnwritable, QuotaExceeded
-from fedsock.worker.journal import TORN_SHOWN, Journal
+from fedsock.worker.journal import Journal
 from fedsock.worker.requestbook import (
     ANSWERS,
     REQUESTS,
@@ -72,7 +72,7 @@ class Approvals:
         self._seen: tuple[int, int] = (0, 0)
         self._end = 0
         try:
-            self._replay()
+            self._journal.replay(self._parsed, self._keep, self._recover)
             self._read_answers()
         except BaseException:
             self._journal.close()
@@ -242,27 +242,8 @@ class Approvals:
             self._take(parsed_answer(line, path))
             self._end = end
 
-    def _replay(self) -> None:
-        for line in self._journal.lines():
-            self._keep(self._parsed(line))
-        torn = self._journal.torn
-        if not torn:
-            return
-        # What it stands for never happened, for that waits for its newline. Counting a use costs an export at most.
-        try:
-            whole = self._parsed(torn)
-        except ConfigError:
-            whole = None
-        try:
-            if whole is not None:
-                self._journal.keep_torn()
-                self._keep(whole)
-            else:
-                self._journal.drop_torn()
-                quoted = torn[:TORN_SHOWN].decode("ascii", "backslashreplace")
-                self._append(Recovered(self._count + 1, stamp(self._now()), quoted))
-        except (OSError, LedgerUnwritable) as error:
-            raise ConfigError(f"{self._journal.path}: its last line is torn and can't be mended: {error}") from error
+    def _recover(self, torn: str) -> None:
+        self._append(Recovered(self._count + 1, stamp(self._now()), torn))
 
     def _parsed(self, text: bytes) -> Asked | Used | Recovered:
         line = parsed_line(text, f"{self._journal.path}, line {self._count + 1}")

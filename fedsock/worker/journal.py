@@ -10,9 +10,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
-from fedsock.errors import ConfigError
+from fedsock.errors import ConfigError, LedgerUnwritable
 from fedsock.worker.state import FILE_MODE, State, sync_folder
 
 TORN_SHOWN = 10_000
@@ -20,11 +21,13 @@ TORN_SHOWN = 10_000
 
 _PIECE = 2**20
 
+T = TypeVar("T")
+
 
 class Journal:
     """Lines in a file of a worker's state; in memory, nothing is kept.
 
-    Read all ``lines`` once, then decide on ``torn``, then append.
+    Read all ``lines`` once, then decide on ``torn`` (``replay`` does both), then append.
 
     Args:
         state: whose file it is; it is locked for this process.
@@ -80,6 +83,40 @@ class Journal:
         except OSError as error:
             raise ConfigError(f"{self.path}: can't be read: {error.strerror}") from error
         self._synced = self._end
+
+    def replay(self, parse: Callable[[bytes], T], keep: Callable[[T], None], recover: Callable[[str], object]) -> None:
+        """Read every line, and mend what is torn: it counts if it can be read, else its place is taken.
+
+        What a torn line stands for never happened, for that waits for the newline to be on the disk. Counting it
+        costs a scientist one of what is counted at most, and needs no proof of that.
+
+        Args:
+            parse: a line, without its newline -> what it says; raises ConfigError when it says nothing.
+            keep: takes it in.
+            recover: appends the line that quotes what was torn.
+
+        Raises:
+            ConfigError: as ``lines`` and ``parse``; or the file can't be mended.
+        """
+        for line in self.lines():
+            keep(parse(line))
+        torn = self.torn
+        if not torn:
+            return
+        try:
+            whole = parse(torn)
+        except ConfigError:
+            whole = None
+        try:
+            if whole is not None:
+                self.keep_torn()
+                keep(whole)
+            else:
+                self.drop_torn()
+                recover(torn[:TORN_SHOWN].decode("ascii", "backslashreplace"))
+        except (OSError, LedgerUnwritable) as error:
+            reason = error.__cause__ or error
+            raise ConfigError(f"{self.path}: its last line is torn and can't be mended: {reason}") from error
 
     def keep_torn(self) -> None:
         """Take what is torn for a whole line that only misses its newline.

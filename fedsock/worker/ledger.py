@@ -17,7 +17,7 @@ import msgspec
 
 from fedsock.errors import BudgetSpent, ConfigError, LedgerUnwritable, QueriesSpent
 from fedsock.policy.budget import Account, Budget, Mode, epsilon_fault, shown
-from fedsock.worker.journal import TORN_SHOWN, Journal
+from fedsock.worker.journal import Journal
 from fedsock.worker.state import State
 
 LEDGER = "ledger.jsonl"
@@ -101,7 +101,7 @@ class Ledger:
         self._failing = False
         self._journal = Journal(state, LEDGER)
         try:
-            self._open()
+            self._journal.replay(self._parse, self._replay, self._recover)
         except BaseException:
             self._journal.close()
             raise
@@ -215,30 +215,6 @@ class Ledger:
         self._count = line.n
         return line.n
 
-    def _open(self) -> None:
-        for line in self._journal.lines():
-            self._replay(self._parse(line))
-        torn = self._journal.torn
-        if not torn:
-            return
-        # Its release never happened, for that waits for the newline to be on the disk. Counting it where it can be
-        # read costs the scientist one charge at most, and needs no proof of that.
-        try:
-            whole = self._parse(torn)
-        except ConfigError:
-            whole = None
-        try:
-            if whole is not None:
-                self._journal.keep_torn()
-                self._replay(whole)
-            else:
-                self._journal.drop_torn()
-                quoted = torn[:TORN_SHOWN].decode("ascii", "backslashreplace")
-                self._append(Recovered(self._count + 1, self._stamp(), quoted))
-        except (OSError, LedgerUnwritable) as error:
-            reason = error.__cause__ or error
-            raise ConfigError(f"{self._journal.path}: its last line is torn and can't be mended: {reason}") from error
-
     def _parse(self, text: bytes) -> Charge | Query | Recovered:
         where = f"{self._journal.path}, line {self._count + 1}"
         try:
@@ -254,6 +230,9 @@ class Ledger:
         if fault is not None:
             raise ConfigError(f"{where}: malformed ({fault}); {_WAY_OUT}")
         return line
+
+    def _recover(self, torn: str) -> None:
+        self._append(Recovered(self._count + 1, self._stamp(), torn))
 
     def _replay(self, line: Charge | Query | Recovered) -> None:
         self._count = line.n
