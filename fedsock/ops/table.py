@@ -19,6 +19,7 @@ from fedsock.ops import (
     sorting,
     statistics,
 )
+from fedsock.ops.gradients import GRADIENTS
 from fedsock.ops.registry import assemble
 
 TABLE = assemble(
@@ -37,5 +38,6 @@ TABLE = assemble(
     releases.ROWS,
     bits.ROWS,
     positions.ROWS,
+    gradients=GRADIENTS,
 )
 """Every op by its name; read-only."""
