@@ -51,6 +51,7 @@ TITLES = [
     "In a notebook",
     "A stand-alone hub",
     "Pointers",
+    "Gradients",
     "Configuration",
     "The owner decides",
     "Made-up data to develop against",
