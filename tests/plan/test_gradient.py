@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from fedsock.errors import ConfigError, NotDifferentiable
+from fedsock.ops import TABLE
 from fedsock.plan import gradient
 from fedsock.plan.gradient import require_gradient, value_and_gradient
 from fedsock.plan.program import Program
-from fedsock.plan.steps import Plan
+from fedsock.plan.steps import GRADIENT, Plan
 
 
 def planned(function: Any, *examples: Any) -> Plan:
@@ -167,6 +168,14 @@ def test_a_step_that_fails_says_which_and_where() -> None:
     with pytest.raises(np.linalg.LinAlgError) as caught:
         value_and_gradient(plan, [np.zeros((2, 2))], (0,))
     assert "in linalg.inv, written at test_gradient.py" in caught.value.__notes__[0]
+
+
+def test_its_step_is_no_op_of_the_table() -> None:
+    assert GRADIENT not in TABLE
+    plan = planned(lambda x: np.gradient(x).sum(), np.ones(3))
+    assert Plan.from_json(plan.to_json()).digest == plan.digest
+    with pytest.raises(NotDifferentiable, match="gradient has no gradient"):
+        value_and_gradient(plan, [np.ones(3)], (0,))
 
 
 def test_gradients_in_threads_do_not_meet() -> None:
