@@ -7,6 +7,7 @@ lower floors only, neither worker nor hub.
 from __future__ import annotations
 
 from fedsock.federated.arrays import FederatedArray
+from fedsock.federated.glm import Fit, NotConverged, Separated, glm
 from fedsock.federated.results import Result
 
-__all__ = ["FederatedArray", "Result"]
+__all__ = ["FederatedArray", "Fit", "NotConverged", "Result", "Separated", "glm"]

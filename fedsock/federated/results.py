@@ -99,7 +99,7 @@ class Parts:
             optional: as for ``ask``.
         """
         told = {place: _explained(place, error) for place, error in failed.items()}
-        serious = [error for error in told.values() if optional or not self._passed_over(error)]
+        serious = [error for error in told.values() if not self._passed_over(error, optional)]
         left = [place for place in self.left if place not in failed]
         if serious or not left:
             first, *others = serious or told.values()
@@ -109,10 +109,10 @@ class Parts:
         self.left = left
         self.missing |= {place: error for place, error in told.items() if isinstance(error, Exception)}
 
-    def _passed_over(self, error: BaseException) -> bool:
+    def _passed_over(self, error: BaseException, optional: bool) -> bool:
         tolerance = self._array.tolerance
         if isinstance(error, ExportDenied):
-            return tolerance.denied == "skip"
+            return tolerance.denied == "skip" and not optional
         return isinstance(error, (WorkerLost, WorkerTimeout)) and tolerance.missing == "skip"
 
     async def need(self, what: str, instead: str, *, functions: bool = False) -> None:

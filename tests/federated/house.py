@@ -19,7 +19,7 @@ async def workers(data: Mapping[str, Mapping[str, Any]], policy: Any = "public")
     """A hub with virtual workers, name -> its private data, all of one policy, or of their own."""
     async with fedsock.Hub(port=0) as hub:
         for name, arrays in data.items():
-            own = policy[name] if isinstance(policy, dict) and name in policy else policy
+            own = policy[name] if isinstance(policy, dict) and policy.keys() == data.keys() else policy
             await hub.virtual_worker(name, data=arrays, policy=own)
         yield hub
 
