@@ -9,8 +9,8 @@ import numpy as np
 
 from fedsock.errors import InPlaceRefused, PointersApart, PointersMixed
 from fedsock.expression import NO_KWARGS, Expression
-from fedsock.federated.passing import Kind, kept_apart, tried
-from fedsock.federated.reductions import OVER_ROWS
+from fedsock.federated.passing import Kind, kept_apart, row_of, tried
+from fedsock.federated.reductions import OVER_ROWS, PAIRS
 from fedsock.federated.results import Result, Several, Tolerance
 from fedsock.session.groups import mapped
 from fedsock.session.handle import WorkerHandle
@@ -52,16 +52,22 @@ class FederatedArray(Expression):
     # --- expressions ----------------------------------------------------------------------------------------
 
     def _apply(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        args, kwargs = _placed(name, args, kwargs)
         sources: dict[str, frozenset[str]] = {place: frozenset() for place in self._rows}
         replaced((args, dict(kwargs)), lambda value: self._checked(name, value, sources))
         axis = kept_apart(name, args, kwargs, _kind_of)
         if axis is None:
             over_rows = OVER_ROWS.get(name)
             tried(name, args, kwargs, _kind_of)  # what fails anyway says why
-            if over_rows is None:
+            if over_rows is None or not (isinstance(args[0], FederatedArray) or name in PAIRS):
                 self._refuse(name)
             return over_rows(*args, **kwargs)
-        likes = iter(tried(name, args, kwargs, _kind_of))
+        found = tried(name, args, kwargs, _kind_of)
+        if 1 in self._rows.values():  # where there is one row, numpy may take its axis for one to broadcast or drop
+            alone = [like.shape for like in tried(name, args, kwargs, _kind_of, rows=1)]
+            if alone != [Kind(like.shape, axis, like.dtype).sized(1) for like in found]:
+                self._refuse(name)
+        likes = iter(found)
         here, named = replaced(args, _parts_of), replaced(dict(kwargs), _parts_of)
 
         def federated(parts: MultiPointer) -> FederatedArray:
@@ -221,6 +227,20 @@ class FederatedArray(Expression):
 
     def __repr__(self) -> str:
         return f"<FederatedArray {self.shape} {self.dtype} at {self._where()}>"
+
+
+def _placed(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """Return an op's arguments with those in their places that were given by name."""
+    named = dict(kwargs)
+    for parameter in row_of(name).positional[len(args) :]:
+        if parameter.name not in named:
+            break
+        args = (*args, named.pop(parameter.name))
+    if name == "squeeze" and len(args) == 1 and isinstance(args[0], FederatedArray):
+        # Said for all workers, also for one with a single row.
+        sizes = args[0].shape
+        args = (*args, tuple(at for at, size in enumerate(sizes) if size == 1 and at != args[0].axis))
+    return args, named
 
 
 def _kind_of(value: Any) -> Kind | None:

@@ -5,34 +5,38 @@ Source: McCullagh, Nelder, Generalized Linear Models, 2nd edition, 1989, section
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from fedsock.errors import ConfigError, ExportDenied, FedsockError, PointersApart, QueriesSpent
 from fedsock.federated import moments
 from fedsock.federated.arrays import FederatedArray
-from fedsock.federated.reductions import covariance
-from fedsock.federated.results import Parts, Result
+from fedsock.federated.reductions import crossed
+from fedsock.federated.results import Parts, Result, Tolerance
+from fedsock.session.handle import WorkerHandle
 from fedsock.typing import Array
 
 Family = Literal["binomial", "gaussian", "poisson"]
 
 STEP = 1e-10
-"""The search is over when no coefficient's next step moves a typical row's linear predictor by more."""
+"""The search is over when the next step moves a typical row's linear predictor by less, by any coefficient or by all:
+where columns depend on each other, single coefficients are known less exactly than what they give together."""
 
 GAIN = 1e-8
-"""Steps that gain less than this a row, and are larger than RUNAWAY, belong to coefficients without a limit."""
+"""What a step hardly gains, a row. Newton's steps shrink faster and faster near a fit; where they gain so little and
+don't shrink, coefficients grow without a limit."""
 
-RUNAWAY = 0.1
-"""See GAIN."""
+IDLE = 3
+"""So many such steps in a row are believed."""
 
 HALVINGS = 30
 """A Newton step that makes the fit worse is halved at most so often."""
+
+
+NOT_FINITE = "glm: the sums aren't finite: x or y holds NaN or infinity, or numbers too large; scale the columns of x"
 
 
 class NotConverged(FedsockError, RuntimeError):
@@ -119,44 +123,42 @@ async def glm(
         raise ConfigError("glm takes federated arrays: hub.federated(name)")
     if x.rows != y.rows or (x.ndim, x.axis, y.ndim) != (2, 0, 1):
         raise PointersApart(f"glm takes x (n, d) and y (n,) of the same rows, not {x!r} and {y!r}")
-    x, y = x.astype("float64"), y.astype("float64")
     if family == "gaussian":
-        return await _gaussian(x, y, intercept)
+        return await _gaussian(_wide(x), _wide(y), intercept)
     return await _Newton(x, y, family, intercept).fit(iterations)
 
 
-async def _gaussian(x: FederatedArray, y: FederatedArray, intercept: bool) -> Fit:
-    """Return the fit by least squares, of covariances; without an intercept of products."""
-    at_rows = _both(x, y)
-    if not intercept:
+def _wide(array: FederatedArray) -> FederatedArray:
+    return array if array.dtype == np.float64 else array.astype("float64")
 
-        async def run(parts: Parts) -> Any:
-            found = await parts.ask(lambda place: _products(at_rows(place)))
-            return [moments.total(some) for some in zip(*found.values(), strict=True)]
+
+async def _gaussian(x: FederatedArray, y: FederatedArray, intercept: bool) -> Fit:
+    """Return the fit by least squares: of means and covariances, or of products without an intercept."""
+    if intercept:
+        result = Result(x, crossed([x, y], rowvar=False))
+        n, means, squares = await result
+    else:
+
+        def products(place: str) -> list[Any]:
+            here, values = (cast(Any, one.at(place)) for one in (x, y))
+            return [here.T @ here, here.T @ values]
+
+        async def run(parts: Parts) -> tuple[int, Array, Array]:
+            found = await parts.ask(products)
+            square, right = (moments.total(some) for some in zip(*found.values(), strict=True))
+            return (
+                sum(x.rows[place] for place in parts.left),
+                np.zeros(len(right) + 1),
+                np.column_stack([square, right]),
+            )
 
         result = Result(x, run)
-        squares, products = await result
-        coef, constant = _solved(squares, products), 0.0
-    else:
-        # One set of workers for all: those that gave the covariance also give the means.
-        result = covariance(x, y, rowvar=False, ddof=0)
-        squares = await result
-        means = await asyncio.gather(*(_mean_of(one, result.workers) for one in (x, y)))
-        coef = _solved(squares[:-1, :-1], squares[:-1, -1])
-        constant = float(means[1] - means[0] @ coef)
-    n = sum(x.rows[place] for place in result.workers)
-    return _fit("gaussian", coef, constant, n, 1, result.workers, result.missing)
-
-
-async def _mean_of(array: FederatedArray, workers: list[str]) -> Any:
-    """Return the mean over rows at given workers, none of which is left out."""
-
-    async def run(parts: Parts) -> Any:
-        parts.left = workers
-        found = await parts.ask(lambda place: [np.mean(array.at(place), axis=0)], optional=True)
-        return moments.mean([array.rows[place] for place in found], [value for (value,) in found.values()])
-
-    return await Result(array, run)
+        n, means, squares = await result
+    if not np.isfinite(squares).all():
+        raise NotConverged(NOT_FINITE)
+    width = x.shape[1]
+    coef = _solved(squares[:width, :width], squares[:width, width])
+    return _fit("gaussian", coef, float(means[width] - means[:width] @ coef), n, 1, result.workers, result.missing)
 
 
 def _fit(
@@ -171,15 +173,6 @@ def _fit(
         workers=tuple(workers),
         missing=dict(missing),
     )
-
-
-def _both(x: FederatedArray, y: FederatedArray) -> Callable[[str], tuple[Any, Any]]:
-    return lambda place: (x.at(place), y.at(place))
-
-
-def _products(rows: tuple[Any, Any]) -> list[Any]:
-    x, y = rows
-    return [x.T @ x, x.T @ y]
 
 
 def _solved(matrix: Array, right: Array) -> Array:
@@ -213,25 +206,47 @@ class _Newton:
 
     def __init__(self, x: FederatedArray, y: FederatedArray, family: Family, intercept: bool) -> None:
         self._x, self._y = x, y
-        self._both = x[:, 0] + y  # of the data sets of both, for the policies that are asked
         self._family = family
         self._intercept = intercept
-        self._parts = Parts(self._both)
+        self._parts = Parts(self)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Worker name -> how many rows live there."""
+        return self._x.rows
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """What is done about workers that give no part."""
+        return self._x.tolerance
+
+    @property
+    def sources(self) -> dict[str, frozenset[str]]:
+        """Worker name -> names of the data sets there of both arrays, whose policies are asked."""
+        return {place: names | self._y.sources[place] for place, names in self._x.sources.items()}
+
+    def handle(self, place: str) -> WorkerHandle:
+        """Return a worker's handle."""
+        return self._x.handle(place)
 
     async def fit(self, iterations: int) -> Fit:
         """Return the fit; raises as ``glm``."""
         await self._parts.need(f"glm({self._family})", 'use family="gaussian"', functions=True)
+        self._x, self._y = _wide(self._x), _wide(self._y)
         await self._check()
         beta, (loss, slope, curve) = await self._begun()
+        if not math.isfinite(loss):
+            raise NotConverged(NOT_FINITE)
         scale = np.sqrt(np.abs(np.diagonal(curve)) / max(self._n, 1))
+        moves, idle = math.inf, 0
         for number in range(1, iterations + 1):
             step = _solved(curve, slope)
-            moves = float(np.max(np.abs(step) * scale, initial=0.0))
-            if not math.isfinite(moves):
-                raise NotConverged(f"glm: the sums overflow in iteration {number}; scale the columns of x")
-            if moves < STEP:
+            before, moves = moves, float(np.max(np.abs(step) * scale, initial=0.0))
+            gain = float(slope @ step) / max(self._n, 1)
+            if moves < STEP or gain < STEP**2:
                 return self._found(beta + step, number)
-            if moves > RUNAWAY and float(slope @ step) < GAIN * self._n:
+            idle = idle + 1 if gain < GAIN and moves > before / 2 else 0
+            if idle == IDLE:
                 raise Separated(self._separated(number))
             beta, loss, slope, curve = await self._improved(beta, step, loss)
         raise NotConverged(
@@ -312,12 +327,12 @@ class _Newton:
         """
         found = await self._parts.ask(lambda place: self._wanted(place, beta), optional=optional)
         sums = [moments.total(some) for some in zip(*found.values(), strict=True)]
-        with np.errstate(all="ignore"):
-            loss, slope, curve = sums[:3]
+        loss, slope, curve = sums[:3]
         if self._intercept:
             slope = np.append(slope, sums[3])
             curve = np.block([[curve, sums[4][:, None]], [sums[4], sums[5]]])
-        return (float(loss) if np.isfinite(loss) else math.inf), slope, curve
+        finite = all(np.isfinite(one).all() for one in sums)
+        return (float(loss) if finite else math.inf), slope, curve
 
     def _wanted(self, place: str, beta: Array) -> list[Any]:
         x: Any = self._x.at(place)

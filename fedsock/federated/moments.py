@@ -36,7 +36,8 @@ class Moments(NamedTuple):
 def total(parts: Sequence[Any]) -> Any:
     """Return the sum of arrays of one shape, in their own dtype: integers wrap as numpy's do."""
     stacked = np.stack(parts)
-    return np.sum(stacked, axis=0, dtype=stacked.dtype)
+    with np.errstate(all="ignore"):  # of infinities, as a worker does
+        return np.sum(stacked, axis=0, dtype=stacked.dtype)
 
 
 def mean(counts: Sequence[int], means: Sequence[Any]) -> Any:
@@ -55,10 +56,11 @@ def merged(parts: Sequence[Moments], crossed: bool = False) -> Moments:
         crossed: squares are products of all pairs of (d,) variables.
     """
     n = sum(part.n for part in parts)
-    center = mean([part.n for part in parts], [part.mean for part in parts])
-    apart = [part.mean - center for part in parts]
-    between = [part.n * _products(gap, gap, crossed) for part, gap in zip(parts, apart, strict=True)]
-    return Moments(n, center, total([part.squares for part in parts]) + total(between))
+    with np.errstate(all="ignore"):  # of infinities
+        center = mean([part.n for part in parts], [part.mean for part in parts])
+        apart = [part.mean - center for part in parts]
+        between = [part.n * _products(gap, gap, crossed) for part, gap in zip(parts, apart, strict=True)]
+        return Moments(n, center, total([part.squares for part in parts]) + total(between))
 
 
 def _products(left: Array, right: Array, crossed: bool) -> Array:

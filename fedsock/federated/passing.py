@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from fedsock.errors import OpTypeError, OpValueError, UnknownOp
+from fedsock.federated.rowmaps import ROW_MAPS
 from fedsock.ops import TABLE, Row, check, flatten, passed
+from fedsock.ops.inputs import Inputs
 from fedsock.policy.facts import Group, Rowwise
 from fedsock.session.trees import replaced
 from fedsock.typing import Array
@@ -76,12 +78,25 @@ def kept_apart(
         held.append(array)
         return array
 
-    form = passed(name, forms, *check(row_of(name), *_replaced(args, kwargs, stand_in)))
+    checked, named = check(row_of(name), *_replaced(args, kwargs, stand_in))
+    form = passed(name, forms, checked, named)
+    own = ROW_MAPS.get(name)
+    if own is not None:
+        inputs = Inputs(forms)
+        try:
+            form = own(inputs, *checked, **named)
+        except (TypeError, ValueError, IndexError):  # the op itself will refuse such arguments
+            form = None
+        form = form if inputs.all_asked else None
     return form.axis if isinstance(form, Rowwise) and not form.weighted else None
 
 
 def tried(
-    name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], kind_of: Callable[[Any], Kind | None]
+    name: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    kind_of: Callable[[Any], Kind | None],
+    rows: int = FEW,
 ) -> list[Any]:
     """Return an op's results on a few rows of ones, for their shapes and dtypes.
 
@@ -90,6 +105,7 @@ def tried(
         args: its arguments, federated arrays among them.
         kwargs: the same by name.
         kind_of: argument -> its kind; None for what isn't federated.
+        rows: how many.
 
     Raises:
         OpTypeError, OpValueError: the op fails on such arrays, and so it would at a worker.
@@ -97,7 +113,7 @@ def tried(
 
     def stand_in(value: Any) -> Any:
         kind = kind_of(value)
-        return value if kind is None else np.ones(kind.sized(FEW), kind.dtype)
+        return value if kind is None else np.ones(kind.sized(rows), kind.dtype)
 
     row = row_of(name)
     checked, named = check(row, *_replaced(args, kwargs, stand_in))
@@ -109,7 +125,7 @@ def tried(
     except (TypeError, ValueError, IndexError) as error:
         cls = OpTypeError if isinstance(error, TypeError) else OpValueError
         raise cls(
-            f"{name} on {FEW} rows, beside which stands what is the same for every row: {error}", op=name
+            f"{name} on {rows} rows, beside which stands what is the same for every row: {error}", op=name
         ) from None
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -169,6 +169,39 @@ async def _sharpened(
     return moments.merged([pieces[place]._replace(mean=center) for place, center in sharper.items()], crossed)
 
 
+def crossed(variables: Sequence[Any], rowvar: bool) -> Callable[[Parts], Coroutine[Any, Any, Moments]]:
+    """Return what gives the moments of variables whose observations are the rows, squares and products of all pairs.
+
+    Args:
+        variables: one or two arrays of one or two axes, of the same rows.
+        rowvar: as for ``numpy.cov``.
+    """
+    sizes = [one.shape[1 - one.axis] if one.ndim == 2 else 1 for one in variables]
+
+    def wanted(place: str) -> list[Any]:
+        here: list[Any] = [_wide(one.dtype, one.at(place)) for one in variables]
+        centers = [np.mean(part, axis=one.axis) for part, one in zip(here, variables, strict=True)]
+        return [*centers, np.cov(here[0], here[1] if len(here) > 1 else None, rowvar=rowvar, ddof=0)]
+
+    def again(place: str, center: Array) -> list[Any]:
+        found = []
+        for one, own in zip(variables, np.split(center, np.cumsum(sizes)[:-1]), strict=True):
+            beside = own[:, None] if one.ndim == 2 and one.axis else own
+            found.append(np.mean(_wide(one.dtype, one.at(place)) - beside, axis=one.axis))
+        return found
+
+    async def run(parts: Parts) -> Moments:
+        found = await parts.ask(wanted)
+        rows = variables[0].rows
+        pieces = {
+            place: Moments(rows[place], np.concatenate(centers, axis=None), np.atleast_2d(squares) * rows[place])
+            for place, (*centers, squares) in found.items()
+        }
+        return await _sharpened(parts, pieces, again, crossed=True)
+
+    return run
+
+
 def covariance(
     m: Any,
     y: Any = None,
@@ -184,6 +217,8 @@ def covariance(
     _options(name, fweights=fweights, aweights=aweights)
     variables = [m] if y is None else [m, y]
     for one in variables:
+        if not hasattr(one, "rows"):
+            raise PointersApart(f"np.{name} over rows takes federated arrays for both of its variables")
         observations = one.ndim - 1 if rowvar else 0
         if one.axis != observations or one.ndim > 2:
             raise PointersApart(
@@ -191,29 +226,11 @@ def covariance(
             )
     variables = [one if dtype is None else one.astype(dtype) for one in variables]
     like = _like(name, (*variables,), {"rowvar": rowvar})
-    sizes = [one.shape[1 - one.axis] if one.ndim == 2 else 1 for one in variables]
     less = ddof if ddof is not None else int(not bias)
-
-    def wanted(place: str) -> list[Any]:
-        here: list[Any] = [_wide(one.dtype, one.at(place)) for one in variables]
-        centers = [np.mean(part, axis=one.axis) for part, one in zip(here, variables, strict=True)]
-        return [*centers, np.cov(here[0], here[1] if len(here) > 1 else None, rowvar=rowvar, ddof=0)]
-
-    def again(place: str, center: Array) -> list[Any]:
-        found = []
-        centers = np.split(center, np.cumsum(sizes)[:-1])
-        for one, own in zip(variables, centers, strict=True):
-            beside = own[:, None] if one.ndim == 2 and one.axis else own
-            found.append(np.mean(_wide(one.dtype, one.at(place)) - beside, axis=one.axis))
-        return found
+    moments_of = crossed(variables, rowvar)
 
     async def run(parts: Parts) -> Any:
-        found = await parts.ask(wanted)
-        pieces = {
-            place: Moments(m.rows[place], np.concatenate(centers, axis=None), np.atleast_2d(squares) * m.rows[place])
-            for place, (*centers, squares) in found.items()
-        }
-        whole = await _sharpened(parts, pieces, again, crossed=True)
+        whole = await moments_of(parts)
         with np.errstate(all="ignore"):
             value = np.true_divide(whole.squares, max(whole.n - less, 0)).squeeze()
         return _as(like, moments.correlations(value) if name == "corrcoef" else value)
@@ -328,3 +345,6 @@ _OPS: dict[str, Callable[..., Result]] = {
 
 OVER_ROWS: Mapping[str, Callable[..., Result]] = MappingProxyType(_OPS)
 """Op -> what gives it over rows; read-only."""
+
+PAIRS = frozenset({"matmul", "linalg.matmul", "dot", "cov", "corrcoef"})
+"""Those that say themselves what is wrong when only their second argument is federated."""

@@ -45,6 +45,9 @@ async def test_what_is_known() -> None:
         lambda a: a.astype("float32").reshape(-1, 3, 1),
         lambda a: np.sort(a, axis=1),
         lambda a: divmod(a, 2)[1],
+        lambda a: a[:, :1].squeeze(),
+        lambda a: a[:, 1:2].reshape(-1),
+        lambda a: np.sum(a=a, axis=1),
         lambda a: np.clip(a, -1, 1) // 1,
     ],
 )
@@ -97,6 +100,8 @@ async def test_ops_run_at_every_worker_and_nothing_else_is_sent() -> None:
         (lambda fx: np.var(fx, mean=np.zeros(3)), errors.OpTypeError, "takes no mean"),
         (lambda fx: np.histogram(fx, bins=5), errors.OpTypeError, "needs edges, or a range"),
         (lambda fx: np.histogram(fx, bins="auto"), errors.OpTypeError, "needs edges, or a range"),
+        (lambda fx: np.quantile(np.ones(3), fx), errors.PointersApart, "quantile would need"),
+        (lambda fx: np.cov(np.ones(2), fx[:, 0]), errors.PointersApart, "for both of its variables"),
         (lambda fx: fx.sum(axis=5), errors.OpValueError, "axis 5"),
     ],
 )
