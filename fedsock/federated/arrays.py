@@ -62,12 +62,7 @@ class FederatedArray(Expression):
             if over_rows is None or not (isinstance(args[0], FederatedArray) or name in PAIRS):
                 self._refuse(name)
             return over_rows(*args, **kwargs)
-        found = tried(name, args, kwargs, _kind_of)
-        if 1 in self._rows.values():  # where there is one row, numpy may take its axis for one to broadcast or drop
-            alone = [like.shape for like in tried(name, args, kwargs, _kind_of, rows=1)]
-            if alone != [Kind(like.shape, axis, like.dtype).sized(1) for like in found]:
-                self._refuse(name)
-        likes = iter(found)
+        likes = iter(tried(name, args, kwargs, _kind_of))
         here, named = replaced(args, _parts_of), replaced(dict(kwargs), _parts_of)
 
         def federated(parts: MultiPointer) -> FederatedArray:

@@ -96,7 +96,6 @@ def tried(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     kind_of: Callable[[Any], Kind | None],
-    rows: int = FEW,
 ) -> list[Any]:
     """Return an op's results on a few rows of ones, for their shapes and dtypes.
 
@@ -105,7 +104,6 @@ def tried(
         args: its arguments, federated arrays among them.
         kwargs: the same by name.
         kind_of: argument -> its kind; None for what isn't federated.
-        rows: how many.
 
     Raises:
         OpTypeError, OpValueError: the op fails on such arrays, and so it would at a worker.
@@ -113,7 +111,7 @@ def tried(
 
     def stand_in(value: Any) -> Any:
         kind = kind_of(value)
-        return value if kind is None else np.ones(kind.sized(rows), kind.dtype)
+        return value if kind is None else np.ones(kind.sized(FEW), kind.dtype)
 
     row = row_of(name)
     checked, named = check(row, *_replaced(args, kwargs, stand_in))
@@ -125,7 +123,7 @@ def tried(
     except (TypeError, ValueError, IndexError) as error:
         cls = OpTypeError if isinstance(error, TypeError) else OpValueError
         raise cls(
-            f"{name} on {rows} rows, beside which stands what is the same for every row: {error}", op=name
+            f"{name} on {FEW} rows, beside which stands what is the same for every row: {error}", op=name
         ) from None
 
 

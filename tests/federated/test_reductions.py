@@ -93,6 +93,14 @@ async def test_dtypes_are_numpys(hub: fedsock.Hub, name: str, dtype: str) -> Non
     np.testing.assert_allclose(found, due, rtol=1e-6 if dtype in ("float32", "complex64") else 1e-12)
 
 
+@loop
+async def test_single_precision_is_added_up_in_double(hub: fedsock.Hub) -> None:
+    parts = [np.array([[1e4, 1e4], [1, 1]], np.float32), np.array([[-1e4, 1e4]], np.float32)]
+    for expression in (lambda a: a[:, 0] @ a[:, 1], lambda a: (a[:, 0] * a[:, 1]).sum()):
+        found, _ = await run(hub, parts, expression)
+        assert found.dtype == np.float32 and found == 1
+
+
 @REPEATED
 @given(parts=rows(st.integers(-(2**53), 2**53), np.int64))
 def test_integers_are_exact(hub: fedsock.Hub, parts: list[Any]) -> None:
@@ -240,7 +248,9 @@ async def test_means_are_taken_again_within_the_aggregate_mode() -> None:
         async with workers(named("x", split(values, 150, 250)), "aggregate") as hub:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                found = await hub.federated("x").var(axis=0)
+                result = hub.federated("x", on_denied="skip").var(axis=0)
+                found = await result
+            assert result.workers == ["alice", "carol"] and result.missing == {}
             assert [one.category for one in caught] == [RoundedMeans] * told
             exact = (values - offset).var(axis=0)
             np.testing.assert_allclose(found, exact, rtol=1e-4 if told else 1e-12)
