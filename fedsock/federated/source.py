@@ -71,9 +71,10 @@ def joined(pointers: Mapping[str, Pointer], tolerance: Tolerance) -> FederatedAr
         tolerance: what is done about workers that give no part.
 
     Raises:
-        PointersApart: their shapes differ in more than their rows, or one has no rows.
+        PointersApart: their shapes differ in more than their rows, or one is no array.
+        MetadataNotReady: the shape of what was sent isn't known yet.
     """
-    shapes = {place: pointer.shape for place, pointer in pointers.items()}
+    shapes = {place: _shape_of(place, pointer) for place, pointer in pointers.items()}
     first = next(iter(shapes.values()))
     if any(not shape or shape[1:] != first[1:] for shape in shapes.values()):
         told = ", ".join(f"{shape} at {place}" for place, shape in shapes.items())
@@ -90,6 +91,13 @@ def joined(pointers: Mapping[str, Pointer], tolerance: Tolerance) -> FederatedAr
     }
     rows = {place: shape[0] for place, shape in shapes.items()}
     return FederatedArray(MultiPointer(alike), Kind(first, 0, dtype), rows, sources, tolerance)
+
+
+def _shape_of(place: str, pointer: Pointer) -> tuple[int, ...]:
+    try:
+        return pointer.shape
+    except AttributeError as error:
+        raise PointersApart(f"the rows at {place} are no array: {error}") from None
 
 
 def _handles(

@@ -129,7 +129,7 @@ def test_variances_with_huge_offsets(hub: fedsock.Hub, parts: list[Any], power: 
                 assert not np.isfinite(value)
                 continue
             due = float(squares / (len(exact) - ddof))
-            noise = (10.0**power * 2**-50) ** 2
+            noise = ((10.0**power + 1) * 2**-50) ** 2
             assert abs(value - due) <= 1e-12 * due + noise
 
     hub._open_session.loop.run_until_complete(check())
@@ -239,6 +239,17 @@ async def test_under_the_aggregate_mode() -> None:
         for refused in (lambda a: np.exp(a).sum(), lambda a: a, lambda a: (a > 0).mean(), lambda a: a.max()):
             with pytest.raises(errors.ExportDenied):
                 await refused(fx)
+
+
+async def test_histograms_under_the_aggregate_mode() -> None:
+    edges = (-3.0, -1.0, 0.0, 1.0, 3.0)
+    policy = {"export": "aggregate", "datasets": {"x": {"group_by": list(edges)}}}
+    async with workers(named("x", split(TABLE[:, 0], 150, 250)), policy) as hub:
+        counts, found = await hub.federated("x").histogram(edges)
+        assert found.tolist() == list(edges)
+        assert (np.abs(counts - np.histogram(TABLE[:, 0], edges)[0]) <= 2 * 10).all() and (counts % 5 == 0).all()
+        with pytest.raises(errors.ExportDenied, match="use the edges"):
+            await hub.federated("x").histogram(4, range=(-3, 3))
 
 
 async def test_means_are_taken_again_within_the_aggregate_mode() -> None:

@@ -67,6 +67,14 @@ async def test_nobody_is_there() -> None:
             hub.federated("x")
 
 
+async def test_what_is_no_array() -> None:
+    async with workers(DATA) as hub:
+        tree = hub.workers["bob"].send([1, 2], tags=["#tree"])
+        with pytest.raises(errors.PointersApart, match="the rows at bob are no array"):
+            hub.federated("#tree")
+        tree.release()
+
+
 @pytest.mark.parametrize("other", [np.ones((3, 2)), np.array(1.0), np.array(["a"])])
 async def test_parts_that_differ(other: Any) -> None:
     async with workers(named("x", {"alice": np.ones(3), "bob": other})) as hub:
