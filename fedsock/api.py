@@ -6,12 +6,15 @@ import asyncio
 import secrets
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from fedsock.errors import Closed, ConfigError
+from fedsock.federated.arrays import FederatedArray
+from fedsock.federated.results import Choice
+from fedsock.federated.source import federated
 from fedsock.hub.server import DRAIN_SECONDS, HubServer
 from fedsock.peer.peer import Peer
 from fedsock.session.handle import WorkerHandle
@@ -238,6 +241,17 @@ class Connection(ABC):
         Cancelling ends the wait only.
         """
         return await self._open_session.search(*tags)
+
+    def federated(
+        self,
+        *names: str,
+        workers: Iterable[WorkerHandle | str] | None = None,
+        on_missing: Choice = "raise",
+        on_denied: Choice = "raise",
+        timeout: float | None = None,
+    ) -> FederatedArray:
+        """Return one array whose rows live at many workers, in worker-name order; see ``federated.source``."""
+        return federated(self._open_session, names, workers, on_missing, on_denied, timeout)
 
     async def virtual_worker(
         self,

@@ -54,6 +54,7 @@ TITLES = [
     "Configuration",
     "The owner decides",
     "Made-up data to develop against",
+    "One array at many workers",
     "How to extend",
     "Limits",
     "Tests",

@@ -1,0 +1,13 @@
+"""Many owners' data as one: arrays whose rows live at several workers, and models fitted to them (floor 8).
+
+Stands on ``fedsock.session``: all that it does it does with pointers, and each worker decides on what leaves. Imports
+lower floors only, neither worker nor hub.
+"""
+
+from __future__ import annotations
+
+from fedsock.federated.arrays import FederatedArray
+from fedsock.federated.glm import Fit, NotConverged, Separated, glm
+from fedsock.federated.results import Result
+
+__all__ = ["FederatedArray", "Fit", "NotConverged", "Result", "Separated", "glm"]
