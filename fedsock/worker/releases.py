@@ -83,7 +83,10 @@ class Releases:
             raise OpValueError("bounds, edges and candidates are public: give numbers of your own")
         form = entry.facts.form
         if type(form) is not Rowwise or entry.withheld:
-            raise ExportDenied("noise is for values that keep each row apart; this one doesn't (rule dp)")
+            raise ExportDenied(
+                "noise is for values that keep each row apart; this one doesn't (rule dp). "
+                "Next: p.dp_release(…) before it is reduced, indexed or sorted along the rows"
+            )
         _check_axis(value, axis)
         if axis % value.ndim != form.axis:
             raise OpValueError(f"the rows of {form.group.name} are along axis {form.axis}, not {axis}")
@@ -115,7 +118,10 @@ class Releases:
         for source in sorted(entry.facts.sources):
             terms = self._policy.terms(source, job.store.user)
             if terms.export not in ("dp", "public"):
-                raise ExportDenied(f"the policy of {source} is {terms.export}, which releases nothing with noise")
+                raise ExportDenied(
+                    f"the policy of {source} is {terms.export} for you, which releases nothing with noise. "
+                    f"Next: see await worker.policy({source!r}), or ask the owner"
+                )
         # Rows are those of the group, whichever of its data sets this value was made from.
         return max(self._policy.terms(source, job.store.user).max_rows_per_subject for source in self._groups[group])
 

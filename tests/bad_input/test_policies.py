@@ -91,4 +91,4 @@ async def test_a_virtual_worker_is_not_there_then(policy: Any, words: str, house
         with pytest.raises(errors.ConfigError, match=words):
             await hub.virtual_worker("carol", data={"x": np.arange(20.0)}, policy=policy)
         assert "carol" not in hub.workers
-        assert await hub.workers["bob"].datasets["x"].sum() == 15.0
+        assert await (await hub.worker("bob")).datasets["x"].sum() == 15.0
