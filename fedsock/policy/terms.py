@@ -14,6 +14,9 @@ Mode = Literal["deny", "public", "aggregate", "dp", "ask"]
 
 MODES: tuple[Mode, ...] = ("deny", "public", "aggregate", "dp", "ask")
 
+MOST_CELLS = 10_000
+"""Cells that an axis of a table may have."""
+
 Cells = int | tuple[float, ...]
 """Cells of a table's axis: so many categories 0, 1, …, or edges."""
 

@@ -17,6 +17,7 @@ from fedsock.worker.audit import Audit
 from fedsock.worker.jobs import Job
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.store import Entry
+from fedsock.worker.tallies import MOST_NUMBERS
 
 RELEASE_SECONDS = 0.005
 """A draw and a write to the disk: always more than an op that runs inline."""
@@ -106,10 +107,10 @@ class Releases:
             moved.dtype,
             epsilon=_epsilon(kwargs["epsilon"]),
             zcdp=zcdp,
-            bounds=_numbers(kwargs.get("bounds")),
+            bounds=_numbers("bounds", kwargs.get("bounds")),
             d_in=self._mechanisms.REPLACE_ONE * rows,
-            edges=_numbers(kwargs.get("edges")),
-            candidates=_numbers(kwargs.get("candidates")),
+            edges=_numbers("edges", kwargs.get("edges")),
+            candidates=_numbers("candidates", kwargs.get("candidates")),
             quantile=kwargs.get("quantile", 0.5),
         )
 
@@ -153,5 +154,10 @@ def _epsilon(text: str) -> Decimal:
         raise OpValueError(f"epsilon: expected a number, not {text[:40]!r}") from None
 
 
-def _numbers(array: Any) -> tuple[Any, ...] | None:
-    return None if array is None else tuple(np.asarray(array).ravel().tolist())
+def _numbers(name: str, array: Any) -> tuple[Any, ...] | None:
+    if array is None:
+        return None
+    numbers = np.asarray(array)
+    if numbers.size > MOST_NUMBERS:  # before anything is made of them: this is not in a thread
+        raise OpValueError(f"{name}: at most {MOST_NUMBERS:,} numbers, not {numbers.size:,}")
+    return tuple(numbers.ravel().tolist())

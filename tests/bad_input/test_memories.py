@@ -132,9 +132,9 @@ async def test_requests_that_cannot_be_written(tmp_path: Path) -> None:
                 await mean.request("the mean")
             req = await mean.request("the mean")
             assert command("approve", str(req.number), "--config", str(house.config))[0] == 0
-            with another_in_its_place(house.state / "requests.jsonl"):
-                with pytest.raises(errors.LedgerUnwritable, match="tell its owner"):
-                    await mean
+            unwritable = pytest.raises(errors.LedgerUnwritable, match="tell its owner")
+            with another_in_its_place(house.state / "requests.jsonl"), unwritable:
+                await mean
             assert await mean == GOOD.mean()
 
 
