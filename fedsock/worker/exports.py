@@ -31,6 +31,15 @@ from fedsock.worker.requestbook import Approved
 from fedsock.worker.requests import Requests
 from fedsock.worker.store import FAILED, MOST_RECEIVERS, Entry, SessionStore, kind_of, size_of
 
+MOST_NAMED = 50
+"""Sources of a value that a line of the audit file names."""
+
+MOST_REASON = 200
+"""Letters of a reason in such a line; the scientist is told all of it."""
+
+MOST_REFUSED = 10_000
+"""Refusals of a session that are told from new ones."""
+
 UNSENDABLE = frozenset({"Generator"})
 """Kinds of values that stay where they are."""
 
@@ -137,6 +146,10 @@ class Exports:
         entry, store, request = errand.entry, errand.store, errand.request
         if self._audit is None or not entry.facts.private:
             return
+        reason = (decision.reason if refusal is None or not decision.allowed else refusal.code)[:MOST_REASON]
+        times = 1 if refusal is None else _times(store, (entry.id, type(request).__name__, decision.rule, reason))
+        if times & (times - 1):
+            return  # asked again and again; the line of the next power of two counts it
         record: dict[str, Any] = {
             "t": "export",
             "user": store.user,
@@ -144,10 +157,12 @@ class Exports:
             "object": entry.id,
             "allowed": refusal is None,
             "rule": decision.rule,
-            "reason": decision.reason if refusal is None or not decision.allowed else refusal.code,
+            "reason": reason,
             "kind": entry.facts.kind,
-            "sources": sorted(entry.facts.sources),
+            **_sources(entry),
         }
+        if times > 1:
+            record["times"] = times
         form = entry.facts.form
         if isinstance(form, Aggregate):
             record |= {"template": form.template, "group": form.group.name, "share": round(entry.share, 4)}
@@ -271,6 +286,21 @@ def _as_it_leaves(entry: Entry, decision: Decision) -> Any:
     if decision.rounding is None or entry.state is FAILED:
         return entry.value
     return rounded(entry.value, decision.rounding)
+
+
+def _times(store: SessionStore, what: tuple[Any, ...]) -> int:
+    """Return how often a session was refused the same, now included: asking for nothing must fill no disk."""
+    if len(store.refused) >= MOST_REFUSED:
+        store.refused.clear()
+    store.refused[what] = times = store.refused.get(what, 0) + 1
+    return times
+
+
+def _sources(entry: Entry) -> dict[str, Any]:
+    """Return what a line of the audit file says of where a value came from."""
+    sources = sorted(entry.facts.sources)
+    more = len(sources) - MOST_NAMED
+    return {"sources": sources[:MOST_NAMED]} | ({"more_sources": more} if more > 0 else {})
 
 
 def _named(entry: Entry) -> str:
