@@ -20,7 +20,7 @@ class Query:
 
     Attributes:
         group: the row group's name.
-        limit: how many results of it one user may have.
+        limit: how many numbers of it one user may have.
     """
 
     group: str

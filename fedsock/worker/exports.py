@@ -98,11 +98,11 @@ class Exports:
         decision = self.policy.export(entry.facts, store.user, entry.share, approved=approved)
         leaving = _as_it_leaves(entry, decision)
         refusal = (
-            self._uncounted(entry, store, request, decision)
+            self._uncounted(entry, store, request, decision, leaving)
             or self._refusal(entry, request, decision, leaving)
             or self._unused(entry, store, request, approval)
         )
-        self._note(errand, decision, refusal, approval)
+        self._note(errand, decision, refusal, approval, leaving)
         if refusal is not None:
             self._replies.send(store.address, refusal)
             self._let_go(errand)
@@ -140,7 +140,7 @@ class Exports:
         return Send(instruction.errand.store.address, _error(request, error.code, text))
 
     def _note(
-        self, errand: Errand, decision: Decision, refusal: m.Error | None, approval: Approved | None = None
+        self, errand: Errand, decision: Decision, refusal: m.Error | None, approval: Approved | None, leaving: Any
     ) -> None:
         """Write down, with the next batch, what was decided on a private value."""
         entry, store, request = errand.entry, errand.store, errand.request
@@ -168,6 +168,7 @@ class Exports:
             record |= {"template": form.template, "group": form.group.name, "share": round(entry.share, 4)}
         if decision.query is not None:
             record["query"] = decision.query.limit
+            record["numbers"] = _numbers(entry, leaving)
         if approval is not None:
             record |= {"request": approval.number, "approval": approval.id}
         if isinstance(request, m.Transfer):
@@ -221,14 +222,18 @@ class Exports:
         errand.store.settle(errand.entry)
 
     def _uncounted(
-        self, entry: Entry, store: SessionStore, request: m.Get | m.Transfer, decision: Decision
+        self, entry: Entry, store: SessionStore, request: m.Get | m.Transfer, decision: Decision, leaving: Any
     ) -> m.Error | None:
-        """Count an export that the owner counts, once for each value; return why it can't be."""
+        """Count an export that the owner counts, once for each value; return why it can't be.
+
+        What leaves costs as many queries as it has numbers of its own, what is refused for its values one.
+        """
         query = decision.query
         if query is None or entry.counted:
             return None
         try:
-            self._ledger.count(query.group, store.user, query.limit)
+            numbers = _numbers(entry, leaving) if decision.allowed else 1
+            self._ledger.count(query.group, store.user, query.limit, numbers)
         except (QueriesSpent, LedgerUnwritable) as error:
             return _error(request, error.code, f"{self._name} keeps {_named(entry)}: {error}")
         entry.counted = True
@@ -301,6 +306,14 @@ def _sources(entry: Entry) -> dict[str, Any]:
     sources = sorted(entry.facts.sources)
     more = len(sources) - MOST_NAMED
     return {"sources": sources[:MOST_NAMED]} | ({"more_sources": more} if more > 0 else {})
+
+
+def _numbers(entry: Entry, leaving: Any) -> int:
+    """Return how many numbers of its own a result has: a covariance has each but those of its diagonal twice."""
+    form, count = entry.facts.form, int(np.size(leaving))
+    if isinstance(form, Aggregate) and form.template in ("cov", "corrcoef") and np.ndim(leaving) == 2:
+        count = len(leaving) * (len(leaving) + 1) // 2
+    return max(count, 1)
 
 
 def _named(entry: Entry) -> str:
