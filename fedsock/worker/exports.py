@@ -31,6 +31,15 @@ from fedsock.worker.requestbook import Approved
 from fedsock.worker.requests import Requests
 from fedsock.worker.store import FAILED, MOST_RECEIVERS, Entry, SessionStore, kind_of, size_of
 
+MOST_NAMED = 50
+"""Sources of a value that a line of the audit file names."""
+
+MOST_REASON = 200
+"""Letters of a reason in such a line; the scientist is told all of it."""
+
+MOST_REFUSED = 10_000
+"""Refusals of a session that are told from new ones."""
+
 UNSENDABLE = frozenset({"Generator"})
 """Kinds of values that stay where they are."""
 
@@ -89,11 +98,11 @@ class Exports:
         decision = self.policy.export(entry.facts, store.user, entry.share, approved=approved)
         leaving = _as_it_leaves(entry, decision)
         refusal = (
-            self._uncounted(entry, store, request, decision)
+            self._uncounted(entry, store, request, decision, leaving)
             or self._refusal(entry, request, decision, leaving)
             or self._unused(entry, store, request, approval)
         )
-        self._note(errand, decision, refusal, approval)
+        self._note(errand, decision, refusal, approval, leaving)
         if refusal is not None:
             self._replies.send(store.address, refusal)
             self._let_go(errand)
@@ -131,12 +140,16 @@ class Exports:
         return Send(instruction.errand.store.address, _error(request, error.code, text))
 
     def _note(
-        self, errand: Errand, decision: Decision, refusal: m.Error | None, approval: Approved | None = None
+        self, errand: Errand, decision: Decision, refusal: m.Error | None, approval: Approved | None, leaving: Any
     ) -> None:
         """Write down, with the next batch, what was decided on a private value."""
         entry, store, request = errand.entry, errand.store, errand.request
         if self._audit is None or not entry.facts.private:
             return
+        reason = (decision.reason if refusal is None or not decision.allowed else refusal.code)[:MOST_REASON]
+        times = 1 if refusal is None else _times(store, (entry.id, type(request).__name__, decision.rule, reason))
+        if times & (times - 1):
+            return  # asked again and again; the line of the next power of two counts it
         record: dict[str, Any] = {
             "t": "export",
             "user": store.user,
@@ -144,15 +157,18 @@ class Exports:
             "object": entry.id,
             "allowed": refusal is None,
             "rule": decision.rule,
-            "reason": decision.reason if refusal is None or not decision.allowed else refusal.code,
+            "reason": reason,
             "kind": entry.facts.kind,
-            "sources": sorted(entry.facts.sources),
+            **_sources(entry),
         }
+        if times > 1:
+            record["times"] = times
         form = entry.facts.form
         if isinstance(form, Aggregate):
             record |= {"template": form.template, "group": form.group.name, "share": round(entry.share, 4)}
         if decision.query is not None:
             record["query"] = decision.query.limit
+            record["numbers"] = _numbers(entry, leaving)
         if approval is not None:
             record |= {"request": approval.number, "approval": approval.id}
         if isinstance(request, m.Transfer):
@@ -206,14 +222,18 @@ class Exports:
         errand.store.settle(errand.entry)
 
     def _uncounted(
-        self, entry: Entry, store: SessionStore, request: m.Get | m.Transfer, decision: Decision
+        self, entry: Entry, store: SessionStore, request: m.Get | m.Transfer, decision: Decision, leaving: Any
     ) -> m.Error | None:
-        """Count an export that the owner counts, once for each value; return why it can't be."""
+        """Count an export that the owner counts, once for each value; return why it can't be.
+
+        What leaves costs as many queries as it has numbers of its own, what is refused for its values one.
+        """
         query = decision.query
         if query is None or entry.counted:
             return None
         try:
-            self._ledger.count(query.group, store.user, query.limit)
+            numbers = _numbers(entry, leaving) if decision.allowed else 1
+            self._ledger.count(query.group, store.user, query.limit, numbers)
         except (QueriesSpent, LedgerUnwritable) as error:
             return _error(request, error.code, f"{self._name} keeps {_named(entry)}: {error}")
         entry.counted = True
@@ -271,6 +291,29 @@ def _as_it_leaves(entry: Entry, decision: Decision) -> Any:
     if decision.rounding is None or entry.state is FAILED:
         return entry.value
     return rounded(entry.value, decision.rounding)
+
+
+def _times(store: SessionStore, what: tuple[Any, ...]) -> int:
+    """Return how often a session was refused the same, now included: asking for nothing must fill no disk."""
+    if len(store.refused) >= MOST_REFUSED:
+        store.refused.clear()
+    store.refused[what] = times = store.refused.get(what, 0) + 1
+    return times
+
+
+def _sources(entry: Entry) -> dict[str, Any]:
+    """Return what a line of the audit file says of where a value came from."""
+    sources = sorted(entry.facts.sources)
+    more = len(sources) - MOST_NAMED
+    return {"sources": sources[:MOST_NAMED]} | ({"more_sources": more} if more > 0 else {})
+
+
+def _numbers(entry: Entry, leaving: Any) -> int:
+    """Return how many numbers of its own a result has: a covariance has each but those of its diagonal twice."""
+    form, count = entry.facts.form, int(np.size(leaving))
+    if isinstance(form, Aggregate) and form.template in ("cov", "corrcoef") and np.ndim(leaving) == 2:
+        count = len(leaving) * (len(leaving) + 1) // 2
+    return max(count, 1)
 
 
 def _named(entry: Entry) -> str:

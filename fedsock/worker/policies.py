@@ -10,12 +10,9 @@ from typing import Any, Literal, cast
 
 from fedsock.errors import ConfigError
 from fedsock.policy.budget import Budget
-from fedsock.policy.terms import MODES, Agreement, Cells, Mode, Terms
+from fedsock.policy.terms import MODES, MOST_CELLS, Agreement, Cells, Mode, Terms
 from fedsock.worker.complaints import suggestion
 from fedsock.worker.settings import Settings
-
-MOST_CELLS = 10_000
-"""Cells that an axis of a table may have."""
 
 ROW_FUNCTIONS = ("listed", "any")
 

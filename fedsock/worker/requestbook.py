@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator
@@ -40,7 +41,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="asked"
         why: the scientist's words.
         shape: of the value, in words.
         expression: how the value is made, for the owner to read.
-        flagged: how many of its constants are as long as the rows of private data.
+        flagged: how many of its constants are as long as the rows of private data, or not shown whole.
     """
 
     n: int
@@ -323,7 +324,10 @@ def described(asked: Asked, standing: str) -> list[str]:
         f"  shape  {safe(asked.shape)}",
     ]
     if asked.flagged:
-        lines.append(f"  ATTENTION: {asked.flagged} constants are as long as the rows: they can pick out single ones")
+        lines.append(
+            f"  ATTENTION: {asked.flagged} constants are as long as the rows, or not shown whole: they can pick out "
+            "single ones"
+        )
     return [*lines, *(f"    {safe(line)}" for line in asked.expression.split("\n")), ""]
 
 
@@ -333,4 +337,12 @@ def safe(text: str) -> str:
     Args:
         text: of a scientist.
     """
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+    return "".join(sign if sign.isprintable() and not _UNSEEN.match(sign) else _escaped(sign) for sign in text)
+
+
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Signs that count as printable and show nothing."""
+
+
+def _escaped(sign: str) -> str:
+    return ascii(sign)[1:-1]

@@ -206,6 +206,7 @@ class SessionStore:
         receivers: addresses of workers that values were delivered to.
         tally: of what its values' lineages hold on to.
         approved: ids for which an approval was used: it holds as long as the session holds the value.
+        refused: how often an export was refused, by what was refused and why.
     """
 
     __slots__ = (
@@ -221,6 +222,7 @@ class SessionStore:
         "quota_bytes",
         "quota_objects",
         "receivers",
+        "refused",
         "tally",
         "user",
     )
@@ -236,6 +238,7 @@ class SessionStore:
         self.nbytes = 0
         self.objects = 0
         self.over = False
+        self.refused: dict[tuple[Any, ...], int] = {}
         self._rising: list[int] = []
         self.receivers: set[str] = set()
         self.tally = Tally(quota_objects)

@@ -39,3 +39,10 @@ def test_kinds() -> None:
     forms = {"rowwise": Rowwise(group, 0), "aggregate": Aggregate(group, "sum", 1), "mixed": None}
     assert OPEN.kind == "open"
     assert all(known(ages, form).kind == kind for kind, form in forms.items())
+
+
+def test_the_edges_of_a_table_are_kept_by_its_value_only() -> None:
+    def table() -> Facts:
+        return known(frozenset("x"), Aggregate(Group("x", 9), "count", 3, tables=(("x", (0.0, 1.0)),)))
+
+    assert table() == table() and table() is not table()

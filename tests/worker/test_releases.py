@@ -139,6 +139,15 @@ def test_what_is_wrong_costs_nothing_and_says_why(of: Any, more: dict[str, Any],
     assert bob.left() == Decimal("0.5")
 
 
+@pytest.mark.parametrize("name", ["bounds", "edges", "candidates"])
+def test_many_numbers_are_refused_before_anything_is_made_of_them(name: str) -> None:
+    bob = Owner()
+    bob.say(op(1, "zeros", 20_000, kw={"dtype": {"$dtype": "bool"}}))
+    refused = bob.release(2, ref("x"), "count", **{name: ref(1)})
+    assert refused.code == "op_value" and f"{name}: at most 16,384 numbers, not 20,000" in refused.message
+    assert bob.left() == Decimal("0.5")
+
+
 def test_other_modes_release_nothing() -> None:
     for policy in ("deny", "aggregate", {**POLICY, "users": {"ann": {"export": "deny"}}}):
         refused = Owner(policy=policy).release(1, ref("x"))
