@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fedsock.ops.gradients import kind_of
 from fedsock.ops.passing import RULES
 from fedsock.ops.refusals import LOCAL
 from fedsock.ops.registry import Row
@@ -21,7 +22,12 @@ _EXAMPLE = """example:
 """
 
 _MARKS = """ops marked ~ hide shape, dtype and failure when an argument is private;
-where it says "follows rows" a result may still be known row by row, or as a listed reduction; all others mix rows"""
+where it says "follows rows" a result may still be known row by row, or as a listed reduction; all others mix rows;
+"gradient" names ops that fedsock.grad differentiates, "flat" those whose gradient is 0"""
+
+
+_SLOPES = {"autograd": "gradient", "rewrite": "gradient", "constant": "flat", "none": ""}
+"""What the table says of each kind of gradient."""
 
 
 def signature_text(row: Row) -> str:
@@ -75,7 +81,8 @@ def lines(table: Mapping[str, Row]) -> list[str]:
             mark = "~" if row.value_dependent else " "
             also = f"also {', '.join(names)}" if (names := spellings(row)) else ""
             rows_kept = "follows rows" if row.name in RULES else ""
-            parts = (row.about.rstrip("."), results_text(row), also, rows_kept)
+            slope = _SLOPES[kind_of(row)]
+            parts = (row.about.rstrip("."), results_text(row), also, rows_kept, slope)
             notes = "; ".join(part for part in parts if part)
             printed.append(f" {mark} {signature_text(row)}  {notes}")
     local = sorted(function.__name__ for function in LOCAL)
@@ -94,6 +101,7 @@ def described(row: Row) -> dict[str, Any]:
         "results": row.results if isinstance(row.results, int) else None,
         "value_dependent": row.value_dependent,
         "follows_rows": row.name in RULES,
+        "gradient": kind_of(row),
         "also": spellings(row),
         "in_place": row.in_place,
         "numpy": [

@@ -20,6 +20,7 @@ from fedsock.ops import (
     sorting,
     statistics,
 )
+from fedsock.ops.gradients import GRADIENTS
 from fedsock.ops.registry import assemble
 
 TABLE = assemble(
@@ -39,5 +40,6 @@ TABLE = assemble(
     plans.ROWS,
     bits.ROWS,
     positions.ROWS,
+    gradients=GRADIENTS,
 )
 """Every op by its name; read-only."""
