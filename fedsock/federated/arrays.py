@@ -9,9 +9,9 @@ import numpy as np
 
 from fedsock.errors import InPlaceRefused, PointersApart, PointersMixed
 from fedsock.expression import NO_KWARGS, Expression
+from fedsock.federated.parts import Result, Several, Tolerance
 from fedsock.federated.passing import Kind, kept_apart, row_of, tried
 from fedsock.federated.reductions import OVER_ROWS, PAIRS
-from fedsock.federated.results import Result, Several, Tolerance
 from fedsock.session.groups import mapped
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.multi import MultiPointer

@@ -10,7 +10,7 @@ import pytest
 
 import fedsock
 from fedsock import errors
-from tests.federated.house import named, split, workers
+from tests.federated.owners import named, split, workers
 
 X = np.arange(90.0)
 POLICY = {"alice": "aggregate", "bob": "deny", "carol": "aggregate"}
