@@ -99,7 +99,7 @@ async def glm(
     "public" let leave. The others are made of sums of functions of rows, ``x.T @ (w * x)`` with weights that depend on
     the row and on the coefficients: every worker's policy must be "public", or "aggregate" with
     ``row_functions = "any"``, and the owners should know that someone who chooses the coefficients can then single
-    out rows. It is asked for before anything is sent. Each iteration counts as 7 results.
+    out rows. It is asked for before anything is sent. Each iteration counts as 6 results, or 3 without an intercept.
 
     Where columns of ``x`` depend on each other, it is the fit with the smallest coefficients, as scikit-learn's.
 
