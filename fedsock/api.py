@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from fedsock.errors import Closed, ConfigError
 from fedsock.federated.arrays import FederatedArray
-from fedsock.federated.results import Choice
+from fedsock.federated.parts import Choice
 from fedsock.federated.source import federated
 from fedsock.hub.server import DRAIN_SECONDS, HubServer
 from fedsock.peer.peer import Peer

@@ -7,7 +7,8 @@ lower floors only, neither worker nor hub.
 from __future__ import annotations
 
 from fedsock.federated.arrays import FederatedArray
-from fedsock.federated.glm import Fit, NotConverged, Separated, glm
-from fedsock.federated.results import Result
+from fedsock.federated.glm import Model, NotConverged, Separated, glm
+from fedsock.federated.parts import Result
+from fedsock.federated.plans import run
 
-__all__ = ["FederatedArray", "Fit", "NotConverged", "Result", "Separated", "glm"]
+__all__ = ["FederatedArray", "Model", "NotConverged", "Result", "Separated", "glm", "run"]

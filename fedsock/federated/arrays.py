@@ -9,9 +9,9 @@ import numpy as np
 
 from fedsock.errors import InPlaceRefused, PointersApart, PointersMixed
 from fedsock.expression import NO_KWARGS, Expression
+from fedsock.federated.parts import Result, Several, Tolerance
 from fedsock.federated.passing import Kind, kept_apart, row_of, tried
 from fedsock.federated.reductions import OVER_ROWS, PAIRS
-from fedsock.federated.results import Result, Several, Tolerance
 from fedsock.session.groups import mapped
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.multi import MultiPointer
@@ -74,11 +74,7 @@ class FederatedArray(Expression):
     def _checked(self, name: str, value: Any, sources: dict[str, frozenset[str]]) -> None:
         """Check that an argument can stand beside this array, and note what it was made from."""
         if isinstance(value, FederatedArray):
-            if value._rows != self._rows:
-                raise PointersApart(
-                    f"{name}: the rows of one live at {self._where()}, of the other at {value._where()}; "
-                    "give hub.federated the same workers for both"
-                )
+            self.check_beside(name, value)
             for place, names in value._sources.items():
                 sources[place] |= names
         elif isinstance(value, (Pointer, MultiPointer)):
@@ -87,6 +83,19 @@ class FederatedArray(Expression):
             )
         elif isinstance(value, Result):
             raise PointersMixed(f"{name}: what all rows give isn't known yet; await it first")
+
+    def check_beside(self, name: str, other: FederatedArray) -> None:
+        """Raise PointersApart where another array has rows of other workers, or not as many.
+
+        Args:
+            name: of the op that takes both.
+            other: the other.
+        """
+        if other._rows != self._rows:
+            raise PointersApart(
+                f"{name}: the rows of one live at {self._where()}, of the other at {other._where()}; "
+                "give hub.federated the same workers for both"
+            )
 
     def _refuse(self, name: str) -> NoReturn:
         raise PointersApart(
@@ -111,6 +120,11 @@ class FederatedArray(Expression):
         return f"the federated array at {', '.join(self._rows)}"
 
     # --- what is known --------------------------------------------------------------------------------------
+
+    @property
+    def kind(self) -> Kind:
+        """Shape, rows' axis and dtype of the parts."""
+        return self._kind
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -14,8 +14,8 @@ import numpy as np
 from fedsock.errors import ConfigError, ExportDenied, FedsockError, PointersApart, QueriesSpent
 from fedsock.federated import moments
 from fedsock.federated.arrays import FederatedArray
+from fedsock.federated.parts import Parts, Result, Tolerance
 from fedsock.federated.reductions import crossed
-from fedsock.federated.results import Parts, Result, Tolerance
 from fedsock.session.handle import WorkerHandle
 from fedsock.typing import Array
 
@@ -52,7 +52,7 @@ class Separated(NotConverged):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
+class Model:
     """A fitted model.
 
     Attributes:
@@ -92,14 +92,14 @@ async def glm(
     *,
     intercept: bool = True,
     iterations: int = 50,
-) -> Fit:
+) -> Model:
     """Return the unpenalised maximum-likelihood fit of ``y`` by ``x``; cancelling ends it.
 
     "gaussian" is made of means and covariances (of products, without an intercept), which the policies "aggregate" and
     "public" let leave. The others are made of sums of functions of rows, ``x.T @ (w * x)`` with weights that depend on
     the row and on the coefficients: every worker's policy must be "public", or "aggregate" with
     ``row_functions = "any"``, and the owners should know that someone who chooses the coefficients can then single
-    out rows. It is asked for before anything is sent. Each iteration counts as 7 results.
+    out rows. It is asked for before anything is sent. Each iteration counts as 6 results, or 3 without an intercept.
 
     Where columns of ``x`` depend on each other, it is the fit with the smallest coefficients, as scikit-learn's.
 
@@ -132,7 +132,7 @@ def _wide(array: FederatedArray) -> FederatedArray:
     return array if array.dtype == np.float64 else array.astype("float64")
 
 
-async def _gaussian(x: FederatedArray, y: FederatedArray, intercept: bool) -> Fit:
+async def _gaussian(x: FederatedArray, y: FederatedArray, intercept: bool) -> Model:
     """Return the fit by least squares: of means and covariances, or of products without an intercept."""
     if intercept:
         result = Result(x, crossed([x, y], rowvar=False))
@@ -158,13 +158,13 @@ async def _gaussian(x: FederatedArray, y: FederatedArray, intercept: bool) -> Fi
         raise NotConverged(NOT_FINITE)
     width = x.shape[1]
     coef = _solved(squares[:width, :width], squares[:width, width])
-    return _fit("gaussian", coef, float(means[width] - means[:width] @ coef), n, 1, result.workers, result.missing)
+    return _model("gaussian", coef, float(means[width] - means[:width] @ coef), n, 1, result.workers, result.missing)
 
 
-def _fit(
+def _model(
     family: Family, coef: Array, constant: float, n: int, iterations: int, workers: list[str], missing: dict[str, Any]
-) -> Fit:
-    return Fit(
+) -> Model:
+    return Model(
         family=family,
         coef=coef,
         intercept=constant,
@@ -229,7 +229,7 @@ class _Newton:
         """Return a worker's handle."""
         return self._x.handle(place)
 
-    async def fit(self, iterations: int) -> Fit:
+    async def fit(self, iterations: int) -> Model:
         """Return the fit; raises as ``glm``."""
         await self._parts.need(f"glm({self._family})", 'use family="gaussian"', functions=True)
         self._x, self._y = _wide(self._x), _wide(self._y)
@@ -264,9 +264,9 @@ class _Newton:
     def _n(self) -> int:
         return sum(self._x.rows[place] for place in self._parts.left)
 
-    def _found(self, beta: Array, iterations: int) -> Fit:
+    def _found(self, beta: Array, iterations: int) -> Model:
         coef, constant = (beta[:-1], float(beta[-1])) if self._intercept else (beta, 0.0)
-        return _fit(self._family, coef, constant, self._n, iterations, self._parts.left, self._parts.missing)
+        return _model(self._family, coef, constant, self._n, iterations, self._parts.left, self._parts.missing)
 
     async def _check(self) -> None:
         """Refuse values of y that the family can't have: a sum over rows is not 0 then."""

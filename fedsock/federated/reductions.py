@@ -16,8 +16,8 @@ import numpy as np
 from fedsock.errors import ExportDenied, OpTypeError, PointersApart
 from fedsock.federated import moments
 from fedsock.federated.moments import Moments
+from fedsock.federated.parts import Parts, Result, Several
 from fedsock.federated.passing import tried
-from fedsock.federated.results import Parts, Result, Several
 from fedsock.typing import Array
 
 

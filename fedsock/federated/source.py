@@ -9,8 +9,8 @@ import numpy as np
 
 from fedsock.errors import ConfigError, PointersApart, PointersMixed, UnknownObject, WorkerLost
 from fedsock.federated.arrays import FederatedArray
+from fedsock.federated.parts import Choice, Tolerance
 from fedsock.federated.passing import Kind
-from fedsock.federated.results import Choice, Tolerance
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.multi import MultiPointer
 from fedsock.session.pointer import Pointer, pointer_of

@@ -11,7 +11,7 @@ import pytest
 import fedsock
 from fedsock import errors
 from fedsock.federated import FederatedArray
-from tests.federated.house import named, split, workers
+from tests.federated.owners import named, split, workers
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(47, 3)) * 4

@@ -10,8 +10,8 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 
 from fedsock import errors
-from fedsock.federated import Fit, NotConverged, Separated, glm
-from tests.federated.house import split, workers
+from fedsock.federated import Model, NotConverged, Separated, glm
+from tests.federated.owners import split, workers
 
 RNG = np.random.default_rng(5)
 N = 600
@@ -42,7 +42,7 @@ def reference(family: str, x: Any, y: Any, intercept: bool = True) -> Any:
     ).fit(x, y)
 
 
-def assert_equal(fit: Fit, due: Any) -> None:
+def assert_equal(fit: Model, due: Any) -> None:
     np.testing.assert_allclose(fit.coef, np.ravel(due.coef_), rtol=1e-6, atol=1e-6)
     intercept = float(np.ravel(due.intercept_)[0])
     np.testing.assert_allclose(fit.intercept, intercept, rtol=1e-6, atol=1e-6)

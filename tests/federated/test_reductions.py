@@ -19,7 +19,7 @@ import fedsock
 from fedsock import errors
 from fedsock.federated.reductions import OVER_ROWS, RoundedMeans
 from tests.contract.house import options, process
-from tests.federated.house import NAMES, named, split, workers
+from tests.federated.owners import NAMES, named, split, workers
 
 loop = pytest.mark.asyncio(loop_scope="module")
 REPEATED = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -12,7 +12,7 @@ from fedsock import errors
 from fedsock.federated import FederatedArray
 from fedsock.federated.rowmaps import ROW_MAPS
 from fedsock.ops import TABLE
-from tests.federated.house import named, split, workers
+from tests.federated.owners import named, split, workers
 
 X = np.random.default_rng(2).normal(size=(20, 3))
 

@@ -9,7 +9,7 @@ import pytest
 
 import fedsock
 from fedsock import errors
-from tests.federated.house import named, workers
+from tests.federated.owners import named, workers
 
 DATA = {"bob": {"x": np.arange(4), "y": np.ones(4)}, "alice": {"x": np.arange(3), "z": np.ones((3, 2))}}
 

@@ -10,7 +10,7 @@ import pytest
 
 import fedsock
 from fedsock import errors
-from tests.federated.house import named, split, workers
+from tests.federated.owners import named, split, workers
 
 X = np.arange(90.0)
 POLICY = {"alice": "aggregate", "bob": "deny", "carol": "aggregate"}
@@ -37,16 +37,22 @@ async def test_missing() -> None:
         await elsewhere.virtual_worker("bob", data=data, policy="public")
         await hub.worker("bob")
         firm, lenient = hub.federated("x"), hub.federated("x", on_missing="skip")
-        late = hub.federated("x", timeout=0.05, on_missing="skip")
+        late = hub.federated("x", timeout=0.05)
         assert firm.workers == ["alice", "bob", "carol"]
         assert await firm.count() == 95
         [peer] = elsewhere._virtual
         service = elsewhere._virtual.pop(peer)
         service.close()
         await peer.close()
-        result = late.sum()
-        assert await result == X.sum() and list(result.missing) == ["bob"]
-        assert isinstance(result.missing["bob"], (errors.WorkerTimeout, errors.WorkerLost))
+        async with asyncio.timeout(10):
+            while "bob" in hub.workers:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        with pytest.raises((errors.WorkerTimeout, errors.WorkerLost), match=r"bob: .*Next: hub.federated"):
+            await late.sum()
+        for result in (lenient.sum(), lenient.max()):  # at once, not when it is given up
+            async with asyncio.timeout(5):
+                assert await result in (X.sum(), X.max())
+            assert list(result.missing) == ["bob"] and "bob is away" in str(result.missing["bob"])
         await elsewhere.virtual_worker("bob", data=data, policy="public")  # another life
         async with asyncio.timeout(10):
             while hub.workers.get("bob") is None or hub.workers["bob"].station.lost:  # noqa: ASYNC110

@@ -83,6 +83,7 @@ class Parts:
             ExportDenied, WorkerLost, WorkerTimeout: a worker gave none, and isn't to be left out, or nobody is left.
             FedsockError: another failure, which is never passed over.
         """
+        self._leave_out_the_absent()
         timeout = self._array.tolerance.timeout
         asked = self.asked
         pointers = [wanted(place) for place in asked]
@@ -90,6 +91,12 @@ class Parts:
         failed = {place: one for place, one in zip(asked, found, strict=True) if isinstance(one, BaseException)}
         self.leave_out(failed, optional=optional)
         return {place: one for place, one in zip(asked, found, strict=True) if not isinstance(one, BaseException)}
+
+    def _leave_out_the_absent(self) -> None:
+        """Where workers may be left out, don't wait for one that is away to come back."""
+        if self._array.tolerance.missing == "skip":
+            away = [place for place in self.left if place not in self._array.handle(place).station.session.workers]
+            self.leave_out({place: WorkerLost(f"worker {place} is away", ran="no") for place in away})
 
     def leave_out(self, failed: Mapping[str, BaseException], *, optional: bool = False) -> None:
         """Leave workers out, or raise what is not to be passed over; the first of several, with notes of the others.
@@ -126,6 +133,7 @@ class Parts:
         Raises:
             ExportDenied: one doesn't; names it and what would allow it.
         """
+        self._leave_out_the_absent()
         places = self.asked
         found = await asyncio.gather(
             *(self._refused(place, what, instead, functions) for place in places), return_exceptions=True
