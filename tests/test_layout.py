@@ -120,8 +120,11 @@ def floor_faults(source: Source, modules: Mapping[str, Source]) -> Iterator[str]
             yield f"{where}: floor {own} imports {module} of floor {floor}"
 
 
-LOADED_LATE = {"fedsock/worker/releases.py": "fedsock.worker.mechanisms"}
-"""What is imported at run time, and where: an extra that only an owner who asks for it needs, by a constant name."""
+LOADED_LATE = {
+    "fedsock/worker/releases.py": "fedsock.worker.mechanisms",
+    "fedsock/plan/gradient.py": "autograd",
+}
+"""What is imported at run time, and where: an extra that only who asks for it needs, by a constant name."""
 
 
 def late_imports(source: Source) -> Iterator[str]:

@@ -23,8 +23,8 @@ import numpy as np
 
 from fedsock.ops import matrices, sums
 from fedsock.ops import moves as m
+from fedsock.ops.moves import plain
 from fedsock.ops.registry import Gradient, Row
-from fedsock.ops.sums import plain
 
 CONSTANT = "constant"
 """The gradient of what is flat: 0."""
@@ -63,7 +63,9 @@ _PAIRWISE = (
 )  # fmt: skip
 
 
-def masked(anp: Any, function: Callable[..., Any], args: tuple[Any, ...], where: Any, dtype: Any) -> Any:
+def masked(
+    anp: Any, function: Callable[..., Any], args: tuple[Any, ...], where: Any, dtype: Any, **options: Any
+) -> Any:
     """Return a ufunc's results as the op gives them: where a mask is true, else zeros; inputs in a dtype first.
 
     Args:
@@ -72,14 +74,15 @@ def masked(anp: Any, function: Callable[..., Any], args: tuple[Any, ...], where:
         args: its inputs.
         where: a mask, or True.
         dtype: a dtype, or None.
+        options: its other arguments.
     """
     args = tuple(m.cast(anp, arg, dtype) for arg in args)
     if where is True:
-        return function(*args)
+        return function(*args, **options)
     shape = np.broadcast_shapes(anp.shape(where), *map(anp.shape, args))
     # What the mask hides may be outside of the function's domain, where its gradient is NaN.
     args = tuple(anp.where(where, m.spread(anp, arg, shape), np.ones(shape, anp.result_type(arg))) for arg in args)
-    result = function(*args)
+    result = function(*args, **options)
     return anp.where(where, result, np.zeros(shape, anp.result_type(result)))
 
 

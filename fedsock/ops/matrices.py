@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.ops.moves import cast, moved, spread, where
-from fedsock.ops.sums import axes_of, mean, plain, root
+from fedsock.ops.moves import cast, moved, plain, spread, where
+from fedsock.ops.sums import axes_of, mean, root
 
 
 def transposed(anp: Any, x: Any) -> Any:

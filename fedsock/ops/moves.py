@@ -150,5 +150,16 @@ def pad(anp: Any, array: Any, pad_width: Any, mode: str = "constant", **options:
 
 
 def cast(anp: Any, x: Any, dtype: Any) -> Any:
-    """Return x in a dtype, or as it is for None."""
-    return x if dtype is None or anp.result_type(x) == dtype else anp.array(x).astype(dtype)
+    """Return x in a dtype, or as it is for None; integers are flat, so they have no history."""
+    if dtype is None or anp.result_type(x) == dtype:
+        return x
+    if np.dtype(dtype).kind in "fc":
+        return anp.array(x).astype(dtype)
+    return np.asarray(plain(anp, x)).astype(dtype)
+
+
+def plain(anp: Any, x: Any) -> Any:
+    """Return what a value is now, without its history; comparisons and positions have no gradient."""
+    while hasattr(x, "_value"):
+        x = x._value
+    return x

@@ -13,14 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.ops.moves import cast, moved, spread
-
-
-def plain(anp: Any, x: Any) -> Any:
-    """Return what a value is now, without its history; comparisons and positions have no gradient."""
-    while hasattr(x, "_value"):
-        x = x._value
-    return x
+from fedsock.ops.moves import cast, moved, plain, spread
 
 
 def root(anp: Any, x: Any) -> Any:
