@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from abc import ABC, abstractmethod
 from collections import deque
@@ -25,10 +26,9 @@ from fedsock.transport.base import Transport
 from fedsock.transport.memory import memory_pair
 from fedsock.transport.websocket import dial
 from fedsock.worker.datasets import datasets_from_mapping
-from fedsock.worker.engine import Engine
 from fedsock.worker.names import SESSION_PREFIX, worker_name_fault
 from fedsock.worker.policies import answering_of
-from fedsock.worker.service import WorkerService
+from fedsock.worker.virtual import VirtualWorker
 
 DEFAULT_PORT = 8765
 MAX_FETCH_BYTES = 1 << 30
@@ -48,7 +48,7 @@ class Connection(ABC):
         self.url = ""
         self._timeout = timeout
         self._session: Session | None = None
-        self._virtual: dict[Peer, WorkerService] = {}
+        self._virtual: dict[Peer, VirtualWorker] = {}
         self._opening, self._leaving = asyncio.Lock(), asyncio.Lock()
         self._closed = False
 
@@ -157,8 +157,8 @@ class Connection(ABC):
             await asyncio.gather(*(peer.close() for peer in virtual))
             drain = None
         finally:
-            for service in virtual.values():
-                service.close()
+            for worker in virtual.values():
+                worker.close()
             try:
                 await asyncio.gather(*(peer.close(0) for peer in virtual))
             finally:
@@ -260,6 +260,7 @@ class Connection(ABC):
         private: bool = True,
         policy: Any = None,
         mock: bool = False,
+        state: str | os.PathLike[str] | None = None,
     ) -> WorkerHandle:
         """Start a worker in this process: the same engine and the same bytes.
 
@@ -271,9 +272,11 @@ class Connection(ABC):
                 a worker's TOML has under ``[policy]``, with ``datasets`` for single ones and ``answer``, a
                 function that answers requests (``worker.policies.answering_of``).
             mock: offer made-up data of the same names, shapes and dtypes beside them (``.mock.datasets``).
+            state: folder of what it must remember where something private may leave: budgets and queries spent,
+                requests and answers, the audit file; None: all that is forgotten with this process.
 
         Raises:
-            ConfigError: name, data or policy are wrong.
+            ConfigError: name, data, policy or state are wrong, or another worker uses the folder.
             NameTaken: another worker has the name.
 
         Cancelling leaves no worker.
@@ -283,16 +286,16 @@ class Connection(ABC):
         if wrong := worker_name_fault(name):
             raise ConfigError(f"name={name!r}: {wrong}")
         datasets = datasets_from_mapping(data or {}, private, policy, mock)
-        service = WorkerService(Engine(name, datasets, answering=answering_of(policy)))
-        peer = Peer(name, "worker", self._dial, service, token=self._token())
-        service.attach(peer)
-        self._virtual[peer] = service
+        worker = VirtualWorker(name, datasets, answering_of(policy), state)
+        peer = Peer(name, "worker", self._dial, worker.service, token=self._token())
+        worker.service.attach(peer)
+        self._virtual[peer] = worker
         try:
             await peer.start(self._timeout)
             return await session.worker(name, self._timeout)
         except BaseException:
             self._virtual.pop(peer, None)
-            service.close()
+            worker.close()
             await peer.close(0)
             raise
 

@@ -27,7 +27,7 @@ from fedsock.worker.failures import failed_because
 from fedsock.worker.jobs import Errand, Instruction, Send, SendValue
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.replies import Replies
-from fedsock.worker.requestbook import Approved
+from fedsock.worker.requestbook import Approved, Asked
 from fedsock.worker.requests import Requests
 from fedsock.worker.store import FAILED, MOST_RECEIVERS, Entry, SessionStore, kind_of, size_of
 
@@ -39,6 +39,9 @@ MOST_REASON = 200
 
 MOST_REFUSED = 10_000
 """Refusals of a session that are told from new ones."""
+
+_SYNCED = frozenset({"query", "approval", "request"})
+"""Keys of lines that are on the disk before anything leaves."""
 
 UNSENDABLE = frozenset({"Generator"})
 """Kinds of values that stay where they are."""
@@ -90,7 +93,7 @@ class Exports:
         if self._requests.later(errand, self.answer):
             return
         if isinstance(request, m.Request):
-            self._requests.file(errand)
+            self._note_request(errand, self._requests.file(errand))
             self._let_go(errand)
             return
         approval = self._requests.approval(entry, store)
@@ -125,7 +128,7 @@ class Exports:
             return instructions
         decisions, self._decisions = self._decisions, []
         try:
-            self._audit.write(decisions, sync=any("query" in one or "approval" in one for one in decisions))
+            self._audit.write(decisions, sync=any(not _SYNCED.isdisjoint(one) for one in decisions))
         except AuditUnwritable as error:
             return [self._kept_back(one, error) for one in instructions]
         return instructions
@@ -174,6 +177,17 @@ class Exports:
         if isinstance(request, m.Transfer):
             record["to"] = request.to
         self._decisions.append(record)
+
+    def _note_request(self, errand: Errand, asked: Asked | None) -> None:
+        """Write down that the owner was asked; again, when twice as often as last."""
+        if self._audit is None or asked is None:
+            return
+        store = errand.store
+        times = _times(store, ("request", asked.number))
+        if not times & (times - 1):
+            record = {"t": "request", "user": store.user, "session": store.address, "request": asked.number}
+            told = {"digest": asked.digest, "flagged": asked.flagged} | ({"times": times} if times > 1 else {})
+            self._decisions.append({**record, **told, **_sources(errand.entry)})
 
     def terms(self, store: SessionStore, entry: Entry) -> dict[str, Any]:
         """Return what the owner agreed on a data set with a session's user, and what of it is left.

@@ -98,8 +98,8 @@ def answering_of(policy: Any) -> Callable[[Any], Any] | None:
 
     Args:
         policy: what ``policy_of_virtual`` takes; ``answer`` in it is called with each request (its ``number``,
-            ``user``, ``why``, ``shape``, ``expression`` and ``flagged``) and returns True, or a number of exports,
-            to approve it; False, or the reason, to deny it; None to leave it open.
+            ``user``, ``why``, ``shape``, ``expression`` and ``flagged``) and returns True, a number of exports, or
+            ``{"count": …, "days": …}``, to approve it; False, or the reason, to deny it; None to leave it open.
 
     Raises:
         ConfigError: it can't be called.

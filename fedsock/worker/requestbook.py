@@ -25,6 +25,9 @@ ANSWERS = "answers.jsonl"
 DAYS = 30
 """How long an approval holds, by default."""
 
+MOST_COUNT = 1_000_000
+MOST_DAYS = 3_650
+
 Stand = Literal["waiting", "approved", "denied", "used", "expired"]
 """Where a request stands."""
 
@@ -140,7 +143,14 @@ def approval(asked: Asked, count: int, days: float, now: datetime) -> Approved:
         count: exports that it allows.
         days: for so long.
         now: the time.
+
+    Raises:
+        ConfigError: neither 1 to ``MOST_COUNT`` exports, nor at most ``MOST_DAYS``; says which.
     """
+    if type(count) is not int or not 1 <= count <= MOST_COUNT:
+        raise ConfigError(f"count: expected 1 to {MOST_COUNT:,}, not {count!r}")
+    if type(days) not in (int, float) or not 0 < days <= MOST_DAYS:
+        raise ConfigError(f"days: expected more than 0, and at most {MOST_DAYS:,}, not {days!r}")
     until = stamp(now + timedelta(days=days))
     return Approved(secrets.token_hex(8), stamp(now), asked.number, asked.user, asked.digest, count, until)
 
