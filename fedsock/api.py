@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from types import TracebackType
@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from fedsock.errors import Closed, ConfigError
+from fedsock.federation import Federation
 from fedsock.hub.server import DRAIN_SECONDS, HubServer
 from fedsock.peer.peer import Peer
 from fedsock.session.handle import WorkerHandle
@@ -33,7 +34,7 @@ MAX_FETCH_BYTES = 1 << 30
 Dial = Callable[[], Awaitable[Transport]]
 
 
-class Connection(ABC):
+class Connection(Federation):
     """A scientist's side of a hub. Enter it with ``async with``, or await it and close it later.
 
     Attributes:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from fedsock.federated import partition
 from fedsock.federated.local import LocalSGD
+from fedsock.federated.result import FitResult, Round
+from fedsock.federated.stopping import EarlyStop
 from fedsock.federated.strategies import (
     FedAdagrad,
     FedAdam,
@@ -19,8 +21,10 @@ from fedsock.federated.strategies import (
     FedYogi,
     Strategy,
 )
+from fedsock.federated.trainers import Job, PointerReply, Reply, Trainer
 
 __all__ = [
+    "EarlyStop",
     "FedAdagrad",
     "FedAdam",
     "FedAvg",
@@ -29,7 +33,13 @@ __all__ = [
     "FedProx",
     "FedTrimmedAvg",
     "FedYogi",
+    "FitResult",
+    "Job",
     "LocalSGD",
+    "PointerReply",
+    "Reply",
+    "Round",
     "Strategy",
+    "Trainer",
     "partition",
 ]
