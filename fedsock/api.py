@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -16,6 +16,7 @@ from fedsock.errors import Closed, ConfigError
 from fedsock.federated.arrays import FederatedArray
 from fedsock.federated.parts import Choice
 from fedsock.federated.source import federated
+from fedsock.federation import Federation
 from fedsock.hub.server import DRAIN_SECONDS, HubServer
 from fedsock.peer.peer import Peer
 from fedsock.session.handle import WorkerHandle
@@ -36,7 +37,7 @@ MAX_FETCH_BYTES = 1 << 30
 Dial = Callable[[], Awaitable[Transport]]
 
 
-class Connection(ABC):
+class Connection(Federation):
     """A scientist's side of a hub. Enter it with ``async with``, or await it and close it later.
 
     Attributes:

@@ -6,9 +6,51 @@ lower floors only, neither worker nor hub.
 
 from __future__ import annotations
 
+from fedsock.federated import partition
 from fedsock.federated.arrays import FederatedArray
 from fedsock.federated.glm import Model, NotConverged, Separated, glm
+from fedsock.federated.local import LocalSGD
 from fedsock.federated.parts import Result
 from fedsock.federated.plans import run
+from fedsock.federated.result import FitResult, Round
+from fedsock.federated.stopping import EarlyStop
+from fedsock.federated.strategies import (
+    FedAdagrad,
+    FedAdam,
+    FedAvg,
+    FedAvgM,
+    FedMedian,
+    FedProx,
+    FedTrimmedAvg,
+    FedYogi,
+    Strategy,
+)
+from fedsock.federated.trainers import Job, PointerReply, Reply, Trainer
 
-__all__ = ["FederatedArray", "Model", "NotConverged", "Result", "Separated", "glm", "run"]
+__all__ = [
+    "EarlyStop",
+    "FedAdagrad",
+    "FedAdam",
+    "FedAvg",
+    "FedAvgM",
+    "FedMedian",
+    "FedProx",
+    "FedTrimmedAvg",
+    "FedYogi",
+    "FederatedArray",
+    "FitResult",
+    "Job",
+    "LocalSGD",
+    "Model",
+    "NotConverged",
+    "PointerReply",
+    "Reply",
+    "Result",
+    "Round",
+    "Separated",
+    "Strategy",
+    "Trainer",
+    "glm",
+    "partition",
+    "run",
+]

@@ -1,0 +1,42 @@
+"""Replies that are one pointer, and tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fedsock
+from fedsock.errors import PointerReleased, UpdateRejected
+from fedsock.federated import Job, PointerReply
+from fedsock.federated.trainers import TaskTrainer
+
+
+async def test_a_pointer_is_fetched_and_freed() -> None:
+    async with fedsock.Hub(port=0) as hub:
+        bob = await hub.virtual_worker("bob")
+        pointer = bob.send(([np.ones(2)], 3, {"loss": 0.5, "acc": 1.0}))
+        reply = PointerReply(pointer)
+        await reply.ready()
+        update = await reply.fetch("bob")
+        assert (update.worker, update.n, update.loss, update.metrics) == ("bob", 3, 0.5, {"acc": 1.0})
+        assert update.params[0].tolist() == [1, 1]
+        with pytest.raises(PointerReleased):
+            await pointer
+        assert (await PointerReply(bob.send((1.0, 3, None))).fetch("bob")).metrics == {}
+        for value in (3, (1, 2), (1, 2, 3)):
+            with pytest.raises(UpdateRejected, match=r"^bob: "):
+                await PointerReply(bob.send(value)).fetch("bob")
+
+
+async def test_a_task_is_called_with_parameters_and_config() -> None:
+    called: list[Any] = []
+
+    class Bob:
+        def task(self, name: str, *args: Any, **kwargs: Any) -> Any:
+            called.append((name, args, kwargs))
+
+    params: Any = object()
+    TaskTrainer("train").start(Bob(), params, Job(1, 5, {"epochs": 1}, {"epochs": 2}))
+    assert called == [("train", (params,), {"epochs": 2})]
