@@ -31,17 +31,18 @@ def vdot(anp: Any, a: Any, b: Any) -> Any:
 
 def vecdot(anp: Any, x1: Any, x2: Any, *, axis: int = -1) -> Any:
     """As numpy's vecdot, of real numbers."""
-    return anp.sum(anp.moveaxis(x1, axis, -1) * anp.moveaxis(x2, axis, -1), axis=-1)
+    left, right = anp.moveaxis(x1, axis, -1), anp.moveaxis(x2, axis, -1)
+    return anp.matmul(anp.expand_dims(left, -2), anp.expand_dims(right, -1))[..., 0, 0]
 
 
 def matvec(anp: Any, x1: Any, x2: Any) -> Any:
     """As numpy's matvec."""
-    return anp.sum(x1 * anp.expand_dims(x2, -2), axis=-1)
+    return anp.matmul(x1, anp.expand_dims(x2, -1))[..., 0]
 
 
 def vecmat(anp: Any, x1: Any, x2: Any) -> Any:
     """As numpy's vecmat, of real numbers."""
-    return anp.sum(anp.expand_dims(x1, -1) * x2, axis=-2)
+    return anp.matmul(anp.expand_dims(x1, -2), x2)[..., 0, :]
 
 
 def kron(anp: Any, a: Any, b: Any) -> Any:

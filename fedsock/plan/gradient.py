@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +20,7 @@ from fedsock.ops import TABLE, Row, check, flatten
 from fedsock.ops.gradients import CONSTANT, masked
 from fedsock.ops.moves import cast
 from fedsock.ops.quiet import silence
-from fedsock.plan.numbers import OPERATIONS, SIZE
+from fedsock.plan.numbers import NUMBERS, OPERATIONS, SIZE
 from fedsock.plan.steps import GRADIENT, Plan, Step
 from fedsock.plan.trees import references
 from fedsock.protocol.values import Reference
@@ -47,13 +47,21 @@ def autograd() -> Any:
         raise ConfigError("gradients need autograd; install it with: pip install 'fedsock[learn]'") from error
 
 
-def value_and_gradient(plan: Plan, leaves: Sequence[Any], argnums: Sequence[int]) -> tuple[Any, list[Any]]:
+Look = Callable[[Row, Step, Sequence[Any], Mapping[str, Any], Sequence[int | str], int], None]
+"""Sees each step before it runs: its row, itself, checked arguments, the places and names of those that hold arrays of
+the plan, and how many gradients it is on the path of."""
+
+
+def value_and_gradient(
+    plan: Plan, leaves: Sequence[Any], argnums: Sequence[int], look: Look | None = None
+) -> tuple[Any, list[Any]]:
     """Return a plan's result and its gradients by some inputs, each of its input's shape and dtype.
 
     Args:
         plan: of one result, a real scalar.
         leaves: its inputs; what they hold isn't changed.
         argnums: by which of them; they are floating-point numbers.
+        look: sees each step before it runs, and may refuse it by raising.
 
     Raises:
         NotDifferentiable: there is no such gradient.
@@ -71,7 +79,7 @@ def value_and_gradient(plan: Plan, leaves: Sequence[Any], argnums: Sequence[int]
     with np.errstate(all="ignore"), silence():
         for step in plan.steps:
             try:
-                values += _results(step, values)
+                values += _results(step, values, look)
             except Exception as error:
                 error.add_note(f"in {step.op}" + (f", written at {step.line}" if step.line else ""))
                 raise
@@ -157,6 +165,20 @@ def plain(value: Any) -> Any:
     return value
 
 
+def _is_array(value: Any) -> bool:
+    return type(value) not in NUMBERS
+
+
+def _levels(tree: Any) -> int:
+    """Return of how many gradients in one another an argument is on the path."""
+    if isinstance(tree, (list, tuple)):
+        return max(map(_levels, tree), default=0)
+    levels = 0
+    while hasattr(tree, "_value"):
+        tree, levels = tree._value, levels + 1
+    return levels
+
+
 def _boxed(tree: Any) -> bool:
     if isinstance(tree, (list, tuple)):
         return any(map(_boxed, tree))
@@ -177,13 +199,13 @@ def _filled(tree: Any, values: Sequence[Any]) -> Any:
     return tree
 
 
-def _results(step: Step, values: Sequence[Any]) -> list[Any]:
+def _results(step: Step, values: Sequence[Any], look: Look | None) -> list[Any]:
     """Return a step's results, boxes among them where it is on the path."""
     args = [_filled(arg, values) for arg in step.args]
     kwargs = {name: _filled(arg, values) for name, arg in step.kwargs.items()}
     if step.op == GRADIENT:
         assert step.plan is not None  # noqa: S101  # steps that are gradients have one
-        value, slopes = value_and_gradient(step.plan, args, step.argnums)
+        value, slopes = value_and_gradient(step.plan, args, step.argnums, look)
         return [value, *slopes]
     row = TABLE.get(step.op)
     on_path = any(map(_boxed, args)) or any(map(_boxed, kwargs.values()))
@@ -192,10 +214,12 @@ def _results(step: Step, values: Sequence[Any]) -> list[Any]:
             name = _NUMBERS.get(step.op)
             return args if name is None else [vars(autograd().numpy)[name](*args)]
         return [OPERATIONS[step.op](*map(plain, args))]
-    if not on_path:
-        return _run(row, *check(row, args, kwargs))
     checked, named = check(row, [plain(arg) for arg in args], {name: plain(arg) for name, arg in kwargs.items()})
-    if row.gradient == CONSTANT:
+    if look is not None:
+        places: list[tuple[int | str, Any]] = [*enumerate(step.args), *step.kwargs.items()]
+        arrays = [place for place, arg in places if any(_is_array(plain(values[one])) for one in references(arg))]
+        look(row, step, checked, named, arrays, max(map(_levels, (*args, *kwargs.values())), default=0))
+    if not on_path or row.gradient == CONSTANT:
         return _run(row, checked, named)
     return _differentiable(row, step, *_put_back(row, args, kwargs, checked, named))
 
