@@ -9,6 +9,7 @@ from fedsock.ops import (
     fft,
     indexing,
     linalg,
+    plans,
     positions,
     products,
     random,
@@ -35,6 +36,7 @@ TABLE = assemble(
     fft.ROWS,
     random.ROWS,
     releases.ROWS,
+    plans.ROWS,
     bits.ROWS,
     positions.ROWS,
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 from fedsock.errors import FedsockError, OpCancelled, OpValueError, QuotaExceeded
 from fedsock.ops import Bound, Row, check, flatten, seconds
+from fedsock.ops.plans import RUN
 from fedsock.ops.releases import RELEASE
 from fedsock.ops.schema import INT_MAX, INT_MIN, PLAIN_TYPES
 from fedsock.policy.facts import OPEN, combine
@@ -18,6 +19,7 @@ from fedsock.worker.arguments import held_value, read_arguments, resolve
 from fedsock.worker.exports import Exports
 from fedsock.worker.failures import cut, failed_because, failure_of, too_long, why_unrunnable
 from fedsock.worker.jobs import Compute, Errand, Job
+from fedsock.worker.plans import Plans
 from fedsock.worker.privately import Privately
 from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, GIVEN_UP, PENDING, READY, Entry, SessionStore, size_of
@@ -57,6 +59,7 @@ class Runner:
         self._exports = exports
         self._privately = privately
         self._op_seconds = op_seconds
+        self._plans = Plans(op_seconds)
         self._ready: list[Compute] = []
         # Jobs whose inputs are all there, or failed: a queue, for a failure may bring down a chain of any length.
         self._startable: deque[Job] = deque()
@@ -301,8 +304,8 @@ class Runner:
             job.withheld = False
             self._settle_failure(job, told, told)
             return
-        if private or row.name == RELEASE:
-            self._start_private(job, row)
+        if private or row.name in (RELEASE, RUN):
+            self._start_apart(job, row)
             return
         args, kwargs = resolve(job, held_value)
         try:
@@ -314,10 +317,10 @@ class Runner:
             return
         self._compute(job, row, checked[0], checked[1], cost)
 
-    def _start_private(self, job: Job, row: Row) -> None:
-        """Start an op with a private input, or one that is made for such."""
+    def _start_apart(self, job: Job, row: Row) -> None:
+        """Start an op with a private input, one that is made for such, or a plan."""
         try:
-            compute = self._privately.begin(job, row, self._afford)
+            compute = self._plans.begin(job) if row.name == RUN else self._privately.begin(job, row, self._afford)
         except Exception as error:
             job.withheld, job.failure = False, None
             self._fail(job, error)
