@@ -89,7 +89,7 @@ def test_of_what_is_open_a_release_costs_nothing_and_touches_no_ledger(tmp_path:
         assert not isinstance(bob.say(m.Get(id + 1, id))[-1], m.Error)
     assert (tmp_path / "ledger.jsonl").read_bytes() == (tmp_path / "audit.jsonl").read_bytes() == b""
     assert bob.left() == Decimal("0.5")
-    assert isinstance(bob.release(20, ref("x")), m.Done)
+    assert isinstance(bob.release(2_000, ref("x")), m.Done)
     assert (tmp_path / "ledger.jsonl").read_bytes() and (tmp_path / "audit.jsonl").read_bytes()
     ledger.close()
     audit.close()
