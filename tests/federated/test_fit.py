@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fedsock
-from fedsock.errors import CheckpointCorrupt, ConfigError, NotEnoughWorkers
+from fedsock.errors import CheckpointCorrupt, Closed, ConfigError, NotEnoughWorkers, OpFailed
 from fedsock.federated import (
     EarlyStop,
     FedAdam,
@@ -21,6 +21,7 @@ from fedsock.federated import (
     LocalSGD,
     Strategy,
     partition,
+    rounds,
 )
 from fedsock.federated.local import seed_of
 from tests.federated.house import Bending, LeastSquares, batches, loss_of, problem
@@ -28,6 +29,7 @@ from tests.federated.house import Bending, LeastSquares, batches, loss_of, probl
 X, Y = problem()
 LABELS = (Y > 0).astype(int) + (X[:, 0] > 0)
 BEGUN = {"w": np.zeros(3)}
+FAILS = OpFailed("it failed here")
 
 PARTITIONS = {
     "iid": partition.iid(60, 5),
@@ -136,29 +138,33 @@ async def test_what_is_given_is_not_changed(hub: fedsock.Hub) -> None:
         ({"params": {"w": np.array([0, np.nan, 0])}}, "UpdateRejected: w1: its parameter 0 holds NaN"),
         ({"params": {"w": np.zeros(4)}}, "UpdateRejected: w1: its parameter 0 is float64 of shape"),
         ({"n": 10**15}, "UpdateRejected: w1: its number of rows"),
-        ("fails", "OpFailed: it failed here"),
+        (FAILS, "OpFailed: it failed here"),
         ("never", "WorkerTimeout: no update within 0.3 s"),
         ("stuck", "WorkerTimeout: no update within 0.3 s"),
         (ConfigError("not here"), "ConfigError: not here"),
     ],
     ids=["nan", "shape", "weight", "fails", "never", "stuck", "start"],
 )
-async def test_who_fails_is_left_out_and_back_in_the_next_round(hub: fedsock.Hub, bend: Any, said: str) -> None:
+@pytest.mark.parametrize("together", [0, 1 << 20], ids=["large", "small"])
+async def test_who_fails_is_left_out_and_back_in_the_next_round(
+    hub: fedsock.Hub, bend: Any, said: str, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "TOGETHER_BYTES", together)
     await peopled(hub)
     trainer = Bending({(2, "w1"): bend})
-    rounds = [r async for r in hub.fit(BEGUN, trainer=trainer, rounds=3, deadline=0.3)]
-    assert [sorted(r.workers) for r in rounds] == [
+    played = [r async for r in hub.fit(BEGUN, trainer=trainer, rounds=3, deadline=0.3)]
+    assert [sorted(r.workers) for r in played] == [
         ["w0", "w1", "w2", "w3", "w4"],
         ["w0", "w2", "w3", "w4"],
         ["w0", "w1", "w2", "w3", "w4"],
     ]
-    (gone,) = rounds[1].dropped
+    (gone,) = played[1].dropped
     assert gone.name == "w1" and gone.reason.startswith(said)
     # Nobody else's numbers are touched by it: as if it hadn't been there.
     others = np.concatenate([PARTITIONS["iid"][k] for k in (0, 2, 3, 4)])
-    w = rounds[0].params["w"]
+    w = played[0].params["w"]
     want = w - 0.1 * (X[others].T @ (X[others] @ w - Y[others]) / len(others))
-    np.testing.assert_allclose(rounds[1].params["w"], want, rtol=1e-12)
+    np.testing.assert_allclose(played[1].params["w"], want, rtol=1e-12)
 
 
 async def test_a_denying_worker_is_left_out_with_its_reason(hub: fedsock.Hub) -> None:
@@ -184,7 +190,7 @@ async def test_a_lost_worker_is_left_out_and_back(hub: fedsock.Hub) -> None:
 
 async def test_below_the_minimum_the_round_is_tried_again(hub: fedsock.Hub) -> None:
     await peopled(hub)
-    bends: dict[Any, Any] = {(1, "w1"): "fails"}
+    bends: dict[Any, Any] = {(1, "w1"): FAILS}
     trainer = Bending(bends)
 
     def before(round: int, name: str) -> None:
@@ -199,7 +205,7 @@ async def test_below_the_minimum_the_round_is_tried_again(hub: fedsock.Hub) -> N
 
 async def test_a_retry_takes_others_where_there_are_enough(hub: fedsock.Hub) -> None:
     await peopled(hub)
-    trainer = Bending({(1, f"w{k}"): "fails" for k in range(3)})
+    trainer = Bending({(1, f"w{k}"): FAILS for k in range(3)})
     strategy = FedAvg(fraction=0.4, min_workers=2)
     for seed in range(5):
         (one,) = (await hub.fit(BEGUN, trainer=trainer, strategy=strategy, rounds=1, retries=3, seed=seed)).rounds
@@ -208,7 +214,7 @@ async def test_a_retry_takes_others_where_there_are_enough(hub: fedsock.Hub) -> 
 
 async def test_then_there_are_not_enough(hub: fedsock.Hub) -> None:
     await peopled(hub)
-    trainer = Bending({(2, f"w{k}"): "fails" for k in range(5)})
+    trainer = Bending({(2, f"w{k}"): FAILS for k in range(5)})
     fit = hub.fit(BEGUN, trainer=trainer, rounds=3, retries=1)
     await anext(fit)
     with pytest.raises(NotEnoughWorkers, match=r"round 2: .*1 workers; there: w0, .*w0 was dropped \(OpFailed"):
@@ -227,7 +233,7 @@ async def test_a_trimmed_mean_needs_its_updates_after_the_dropouts(hub: fedsock.
     result = await hub.fit(BEGUN, trainer=trainer, strategy=strategy, rounds=1)
     assert np.all(np.abs(result.params["w"]) < 1)
     with pytest.raises(NotEnoughWorkers, match="5 workers"):
-        await hub.fit(BEGUN, trainer=Bending({(1, "w0"): "fails"}), strategy=strategy, rounds=1, retries=1)
+        await hub.fit(BEGUN, trainer=Bending({(1, "w0"): FAILS}), strategy=strategy, rounds=1, retries=1)
 
 
 async def test_it_waits_for_workers_a_while(hub: fedsock.Hub) -> None:
@@ -265,8 +271,16 @@ async def test_closing_the_hub_ends_it() -> None:
             await task
         fit = hub.fit(BEGUN, trainer=LeastSquares(), rounds=2)
         await anext(fit)
-    with pytest.raises(fedsock.errors.Closed):
+    with pytest.raises(Closed):
         await fit
+
+
+async def test_what_is_the_sessions_failure_is_nobody_elses(hub: fedsock.Hub) -> None:
+    await peopled(hub)
+    with pytest.raises(Closed, match="over"):
+        await hub.fit(BEGUN, trainer=Bending({(1, "w3"): Closed("over")}), rounds=1)
+    with pytest.raises(ZeroDivisionError):  # a trainer's own mistake
+        await hub.fit(BEGUN, trainer=Bending({(1, "w3"): lambda: 1 / 0}), rounds=1)
 
 
 # Early stop, config, own strategies
@@ -369,7 +383,7 @@ async def test_a_resumed_fit_is_the_unbroken_one(hub: fedsock.Hub, strategy: Str
 
     unbroken = await fit(6)
     path = tmp_path / "fit.npz"
-    broken = fit(6, checkpoint=path, resume=True, trainer=Bending({(4, f"w{k}"): "fails" for k in range(5)}), retries=0)
+    broken = fit(6, checkpoint=path, resume=True, trainer=Bending({(4, f"w{k}"): FAILS for k in range(5)}), retries=0)
     with pytest.raises(NotEnoughWorkers):
         await broken
     resumed = await fit(6, checkpoint=path, resume=True)
