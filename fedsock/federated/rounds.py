@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -127,8 +128,8 @@ class Attempt:
                 names = [name for name in names if name not in self._dropped]
             return await self._folded(names, len(names) if together else IN_FLIGHT)
         finally:
-            for reply in self._replies.values():
-                reply.cancel()
+            for name in list(self._replies):
+                self._give_up(name)
 
     def _chosen(self, names: list[str]) -> list[str]:
         chosen = list(self._setting.strategy.select(names, self._number))
@@ -150,9 +151,13 @@ class Attempt:
 
     def _drop(self, name: str, error: FedsockError) -> None:
         self._dropped[name] = Dropped(name, f"{type(error).__name__}: {error}")
+        self._give_up(name)
+
+    def _give_up(self, name: str) -> None:
         reply = self._replies.pop(name, None)
         if reply is not None:
-            reply.cancel()
+            with contextlib.suppress(FedsockError):  # it may be fetched and freed already, or its worker gone
+                reply.cancel()
 
     async def _guarded(self, name: str, act: Callable[[Reply], Awaitable[Any]], when: float | None) -> Any:
         """Do something with a reply; where it fails or takes too long, the worker is dropped, and None returned."""
@@ -236,7 +241,7 @@ def too_few(number: int, least: int, there: Sequence[str], dropped: Sequence[Dro
         dropped: those that were asked and didn't count, of the last try.
     """
     told = [f"round {number}: the strategy needs updates of {least} workers"]
-    told += [f"there: {', '.join(there[:10]) or 'nobody'}"]
+    told += [f"able to take part: {', '.join(there[:10]) or 'nobody'}"]
     told += [f"{one.name} was dropped ({one.reason})" for one in dropped[:5]]
     told += [f"and {len(dropped) - 5} more"] if len(dropped) > 5 else []
     return NotEnoughWorkers("; ".join(told))

@@ -137,6 +137,14 @@ class TaskTrainer(Trainer):
     def __init__(self, task: str) -> None:
         self._task = task
 
+    def serves(self, worker: Any) -> bool:
+        """Return whether a worker offers the task.
+
+        Args:
+            worker: its handle.
+        """
+        return self._task in worker.tasks
+
     def start(self, worker: Any, params: Pointer, job: Job) -> Reply:
         """Call the task at a worker.
 

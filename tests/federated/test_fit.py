@@ -19,7 +19,9 @@ from fedsock.federated import (
     FedMedian,
     FedTrimmedAvg,
     LocalSGD,
+    PointerReply,
     Strategy,
+    Trainer,
     partition,
     rounds,
 )
@@ -217,7 +219,7 @@ async def test_then_there_are_not_enough(hub: fedsock.Hub) -> None:
     trainer = Bending({(2, f"w{k}"): FAILS for k in range(5)})
     fit = hub.fit(BEGUN, trainer=trainer, rounds=3, retries=1)
     await anext(fit)
-    with pytest.raises(NotEnoughWorkers, match=r"round 2: .*1 workers; there: w0, .*w0 was dropped \(OpFailed"):
+    with pytest.raises(NotEnoughWorkers, match=r"round 2: .*1 workers; able .*: w0, .*w0 was dropped \(OpFailed"):
         await fit
     with pytest.raises(NotEnoughWorkers):  # and it stays so
         await fit
@@ -237,14 +239,14 @@ async def test_a_trimmed_mean_needs_its_updates_after_the_dropouts(hub: fedsock.
 
 
 async def test_it_waits_for_workers_a_while(hub: fedsock.Hub) -> None:
-    with pytest.raises(NotEnoughWorkers, match="there: nobody"):
+    with pytest.raises(NotEnoughWorkers, match="able to take part: nobody"):
         await hub.fit(BEGUN, trainer=LeastSquares(), rounds=1, patience=0.05)
     coming = asyncio.create_task(
         _finished(hub.fit(BEGUN, trainer=LeastSquares(), strategy=FedMedian(min_workers=5), rounds=1))
     )
     await peopled(hub)
     assert len((await coming).rounds[0].workers) == 5
-    with pytest.raises(NotEnoughWorkers, match="there: w2"):
+    with pytest.raises(NotEnoughWorkers, match="able to take part: w2"):
         strategy = FedAvg(min_workers=2)
         await hub.fit(BEGUN, trainer=LeastSquares(), workers=["w2"], strategy=strategy, rounds=1, patience=0.05)
 
@@ -398,3 +400,15 @@ async def test_a_resumed_fit_is_the_unbroken_one(hub: fedsock.Hub, strategy: Str
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(CheckpointCorrupt, match=r"fit\.npz"):
         await fit(6, checkpoint=path, resume=True)
+
+
+async def test_what_is_fetched_and_refused_ends_nothing(hub: fedsock.Hub) -> None:
+    class Sent(Trainer):
+        def start(self, worker: Any, params: Any, job: Any) -> Any:
+            value = np.full(3, np.nan if worker.name == "w1" else 2.0)
+            return PointerReply(worker.send(({"w": value}, 1, {})))
+
+    await peopled(hub)
+    result = await hub.fit(BEGUN, trainer=Sent(), rounds=2)
+    assert result.params["w"].tolist() == [2, 2, 2]
+    assert [[gone.name for gone in one.dropped] for one in result.rounds] == [["w1"], ["w1"]]

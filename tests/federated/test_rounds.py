@@ -97,5 +97,7 @@ def hub_names(count: int) -> list[str]:
 def test_what_the_error_tells() -> None:
     dropped = [Dropped(f"w{k}", "why") for k in range(7)]
     text = str(rounds.too_few(3, 8, ["w0"], dropped))
-    assert text.startswith("round 3: the strategy needs updates of 8 workers; there: w0; w0 was dropped (why)")
+    assert text.startswith(
+        "round 3: the strategy needs updates of 8 workers; able to take part: w0; w0 was dropped (why)"
+    )
     assert text.endswith("and 2 more")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -37,9 +37,13 @@ async def test_a_task_is_called_with_parameters_and_config() -> None:
     called: list[Any] = []
 
     class Bob:
+        tasks: ClassVar = {"train": "Train."}
+
         def task(self, name: str, *args: Any, **kwargs: Any) -> Any:
             called.append((name, args, kwargs))
 
     params: Any = object()
     TaskTrainer("train").start(Bob(), params, Job(1, 5, {"epochs": 1}, {"epochs": 2}))
     assert called == [("train", (params,), {"epochs": 2})]
+    other: Any = Bob()
+    assert TaskTrainer("train").serves(other) and not TaskTrainer("test").serves(other)
