@@ -46,7 +46,7 @@ class Federation(ABC):
         Args:
             params: to begin with: floating-point arrays in lists, tuples and dicts.
             task: of the workers' owners, called with the parameters and what ``config`` says; it returns
-                (params, n, metrics).
+                (params, n, metrics), or a dict of these.
             trainer: in place of a task, what each worker does in a round.
             options: rounds, strategy, … as ``federated.fit.Options`` has them.
 

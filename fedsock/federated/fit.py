@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import inspect
 import math
@@ -26,6 +27,9 @@ from fedsock.federated.trainers import Trainer
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.session import Session
 from fedsock.typing import Tree
+
+LOOK_SECONDS = 0.2
+"""How often to see who is there, while too few are."""
 
 Metrics = Mapping[str, float]
 
@@ -205,15 +209,14 @@ class Fit:
         """Return the workers that may take part, once there are enough."""
         least = self._setting.strategy.min_workers
         try:
-            async with asyncio.timeout(self._options.patience):
-                count = 0
+            async with asyncio.timeout(self._options.patience) as limit:
                 while len(there := self._there()) < least:
-                    # Wait for one more than there are, whoever they are: who is missing may be among them.
-                    count = max(count, len(self._session.workers)) + 1
-                    await self._session.wait_for_workers(count, None)
+                    # Looks again now and then: one who may take part can come when another leaves.
+                    with contextlib.suppress(WorkerTimeout):
+                        await self._session.wait_for_workers(len(self._session.workers) + 1, LOOK_SECONDS)
                 return there
-        except TimeoutError as error:
-            if isinstance(error, WorkerTimeout):
+        except TimeoutError:
+            if not limit.expired():
                 raise
             raise too_few(number, least, sorted(self._there()), last) from None
 

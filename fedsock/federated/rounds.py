@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,10 @@ FATAL = (Closed, HubLost, WrongLoop)
 """What ends a fit: not one worker's failure but the session's."""
 
 IN_FLIGHT = 2
-"""Updates that are fetched or folded at the same time; with the sum, all that a round holds."""
+"""Large updates that are fetched or folded at the same time; with the sum, all that a round holds."""
+
+TOGETHER_BYTES = 1 << 20
+"""Where all updates of a round together are no larger, they are asked for at once: one trip instead of several."""
 
 Config = Mapping[str, Any] | Callable[[int, str], Mapping[str, Any]] | None
 """Settings for every worker, or (round, worker) -> settings."""
@@ -116,13 +120,16 @@ class Attempt:
         try:
             for name in self._chosen(sorted(workers)):
                 self._start(name, workers[name])
-            when = None if self._setting.deadline is None else self._begun + self._setting.deadline
             names = list(self._replies)
-            await asyncio.gather(*(self._guarded(name, lambda r: r.ready(), when) for name in names))
-            return await self._folded([name for name in names if name not in self._dropped])
+            together = self._nbytes * len(names) <= TOGETHER_BYTES
+            if not together:
+                when = None if self._setting.deadline is None else self._begun + self._setting.deadline
+                await asyncio.gather(*(self._guarded(name, lambda r: r.ready(), when) for name in names))
+                names = [name for name in names if name not in self._dropped]
+            return await self._folded(names, len(names) if together else IN_FLIGHT)
         finally:
-            for reply in self._replies.values():
-                reply.cancel()
+            for name in list(self._replies):
+                self._give_up(name)
 
     def _chosen(self, names: list[str]) -> list[str]:
         chosen = list(self._setting.strategy.select(names, self._number))
@@ -144,9 +151,13 @@ class Attempt:
 
     def _drop(self, name: str, error: FedsockError) -> None:
         self._dropped[name] = Dropped(name, f"{type(error).__name__}: {error}")
+        self._give_up(name)
+
+    def _give_up(self, name: str) -> None:
         reply = self._replies.pop(name, None)
         if reply is not None:
-            reply.cancel()
+            with contextlib.suppress(FedsockError):  # it may be fetched and freed already, or its worker gone
+                reply.cancel()
 
     async def _guarded(self, name: str, act: Callable[[Reply], Awaitable[Any]], when: float | None) -> Any:
         """Do something with a reply; where it fails or takes too long, the worker is dropped, and None returned."""
@@ -163,7 +174,7 @@ class Attempt:
             self._drop(name, WorkerTimeout(f"no update within {self._setting.deadline} s"))
         return None
 
-    async def _folded(self, names: list[str]) -> Outcome:
+    async def _folded(self, names: list[str], in_flight: int) -> Outcome:
         strategy = self._setting.strategy
         folded = None if strategy.needs_all else WeightedMean(self._params)
         updates: list[Update] = []
@@ -171,7 +182,7 @@ class Attempt:
         if len(names) < strategy.min_workers:
             return self._outcome(None, updates, reports)
 
-        async def take(update: Update) -> None:
+        def take(update: Update) -> None:
             seconds = asyncio.get_running_loop().time() - self._begun
             up = sum(leaf.nbytes for leaf in flatten(update.params))
             reports[update.worker] = WorkerReport(update.n, update.loss, update.metrics, seconds, self._nbytes, up)
@@ -180,26 +191,29 @@ class Attempt:
                 update = replace(update, params=None)
             updates.append(update)
 
-        await self._fetch_in_order(names, take)
+        await self._fetch_in_order(names, in_flight, take)
         if len(updates) < strategy.min_workers:
             return self._outcome(None, updates, reports)
         mean = None if folded is None else folded.mean()
         params = strategy.aggregate(Updates(self._number, self._params, mean, tuple(updates)))
         return self._outcome(params, updates, reports)
 
-    async def _fetch_in_order(self, names: list[str], take: Callable[[Update], Awaitable[None]]) -> None:
+    async def _fetch_in_order(self, names: list[str], in_flight: int, take: Callable[[Update], None]) -> None:
         """Hand over updates in the order of names, the next one under way while one is taken."""
         waiting = deque(names)
         running: deque[asyncio.Task[Update | None]] = deque()
-        async with asyncio.TaskGroup() as group:
-            while waiting or running:
-                while waiting and len(running) < IN_FLIGHT:
-                    running.append(group.create_task(self._fetched(waiting.popleft())))
-                update = await running[0]
-                if update is not None:
-                    await take(update)
-                del update
-                running.popleft()
+        try:
+            async with asyncio.TaskGroup() as group:
+                while waiting or running:
+                    while waiting and len(running) < in_flight:
+                        running.append(group.create_task(self._fetched(waiting.popleft())))
+                    update = await running[0]
+                    if update is not None:
+                        take(update)
+                    del update
+                    running.popleft()
+        except ExceptionGroup as failed:  # of what ends a fit, one is enough
+            raise failed.exceptions[0] from None
 
     async def _fetched(self, name: str) -> Update | None:
         deadline = self._setting.deadline
@@ -227,7 +241,7 @@ def too_few(number: int, least: int, there: Sequence[str], dropped: Sequence[Dro
         dropped: those that were asked and didn't count, of the last try.
     """
     told = [f"round {number}: the strategy needs updates of {least} workers"]
-    told += [f"there: {', '.join(there[:10]) or 'nobody'}"]
+    told += [f"able to take part: {', '.join(there[:10]) or 'nobody'}"]
     told += [f"{one.name} was dropped ({one.reason})" for one in dropped[:5]]
     told += [f"and {len(dropped) - 5} more"] if len(dropped) > 5 else []
     return NotEnoughWorkers("; ".join(told))

@@ -83,7 +83,7 @@ class Trainer(ABC):
 
 
 class PointerReply(Reply):
-    """A reply that is one pointer to (params, n, metrics), where metrics may have a "loss".
+    """A reply that is one pointer to (params, n, metrics), or a dict of these three; a metric may be called "loss".
 
     Args:
         pointer: to it.
@@ -111,8 +111,10 @@ class PointerReply(Reply):
             UpdateRejected: it is something else.
         """
         value = await self._pointer.get(release=True)
+        if isinstance(value, dict) and {"params", "n"} <= value.keys() <= {"params", "n", "metrics"}:
+            value = (value["params"], value["n"], value.get("metrics"))
         if not isinstance(value, (tuple, list)) or len(value) != 3:
-            raise UpdateRejected(f"{worker}: gave no (params, n, metrics)")
+            raise UpdateRejected(f"{worker}: gave no (params, n, metrics), nor a dict of them")
         params, n, metrics = value
         metrics = {} if metrics is None else metrics
         if not isinstance(metrics, dict):
@@ -129,11 +131,19 @@ class TaskTrainer(Trainer):
     """Calls a task of the workers' owners, by its name, with the parameters and what the fit's ``config`` says.
 
     Args:
-        task: its name; it returns (params, n, metrics), of which "loss" may be one.
+        task: its name; it returns what ``PointerReply`` reads.
     """
 
     def __init__(self, task: str) -> None:
         self._task = task
+
+    def serves(self, worker: Any) -> bool:
+        """Return whether a worker offers the task.
+
+        Args:
+            worker: its handle.
+        """
+        return self._task in worker.tasks
 
     def start(self, worker: Any, params: Pointer, job: Job) -> Reply:
         """Call the task at a worker.

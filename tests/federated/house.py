@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.errors import OpFailed
+from fedsock.errors import Closed, OpFailed
 from fedsock.federated import Job, Reply, Trainer
 from fedsock.federated.aggregate import Update
 
@@ -66,10 +66,11 @@ class Bent(Reply):
             self._bend = {}
         if self._bend == "never":
             await asyncio.get_running_loop().create_future()
-        if self._bend == "fails":
-            raise OpFailed("it failed here")
+        if isinstance(self._bend, Exception):
+            raise self._bend
 
     async def fetch(self, worker: str) -> Update:
+        await self.ready()  # of small updates nobody awaits it by itself
         update = await self._reply.fetch(worker)
         if self._bend == "stuck":
             await asyncio.get_running_loop().create_future()
@@ -92,7 +93,7 @@ class Bending(LeastSquares):
         if self.before is not None:
             self.before(job.round, worker.name)
         bend = self.bends.get((job.round, worker.name))
-        if isinstance(bend, Exception):
+        if isinstance(bend, Exception) and not isinstance(bend, (OpFailed, Closed)):
             raise bend
         reply = super().start(worker, params, job)
         return reply if bend is None else Bent(reply, bend)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fedsock
-from fedsock.errors import CheckpointCorrupt, ConfigError, NotEnoughWorkers
+from fedsock.errors import CheckpointCorrupt, Closed, ConfigError, NotEnoughWorkers, OpFailed
 from fedsock.federated import (
     EarlyStop,
     FedAdam,
@@ -19,8 +19,11 @@ from fedsock.federated import (
     FedMedian,
     FedTrimmedAvg,
     LocalSGD,
+    PointerReply,
     Strategy,
+    Trainer,
     partition,
+    rounds,
 )
 from fedsock.federated.local import seed_of
 from tests.federated.house import Bending, LeastSquares, batches, loss_of, problem
@@ -28,6 +31,7 @@ from tests.federated.house import Bending, LeastSquares, batches, loss_of, probl
 X, Y = problem()
 LABELS = (Y > 0).astype(int) + (X[:, 0] > 0)
 BEGUN = {"w": np.zeros(3)}
+FAILS = OpFailed("it failed here")
 
 PARTITIONS = {
     "iid": partition.iid(60, 5),
@@ -136,29 +140,33 @@ async def test_what_is_given_is_not_changed(hub: fedsock.Hub) -> None:
         ({"params": {"w": np.array([0, np.nan, 0])}}, "UpdateRejected: w1: its parameter 0 holds NaN"),
         ({"params": {"w": np.zeros(4)}}, "UpdateRejected: w1: its parameter 0 is float64 of shape"),
         ({"n": 10**15}, "UpdateRejected: w1: its number of rows"),
-        ("fails", "OpFailed: it failed here"),
+        (FAILS, "OpFailed: it failed here"),
         ("never", "WorkerTimeout: no update within 0.3 s"),
         ("stuck", "WorkerTimeout: no update within 0.3 s"),
         (ConfigError("not here"), "ConfigError: not here"),
     ],
     ids=["nan", "shape", "weight", "fails", "never", "stuck", "start"],
 )
-async def test_who_fails_is_left_out_and_back_in_the_next_round(hub: fedsock.Hub, bend: Any, said: str) -> None:
+@pytest.mark.parametrize("together", [0, 1 << 20], ids=["large", "small"])
+async def test_who_fails_is_left_out_and_back_in_the_next_round(
+    hub: fedsock.Hub, bend: Any, said: str, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "TOGETHER_BYTES", together)
     await peopled(hub)
     trainer = Bending({(2, "w1"): bend})
-    rounds = [r async for r in hub.fit(BEGUN, trainer=trainer, rounds=3, deadline=0.3)]
-    assert [sorted(r.workers) for r in rounds] == [
+    played = [r async for r in hub.fit(BEGUN, trainer=trainer, rounds=3, deadline=0.3)]
+    assert [sorted(r.workers) for r in played] == [
         ["w0", "w1", "w2", "w3", "w4"],
         ["w0", "w2", "w3", "w4"],
         ["w0", "w1", "w2", "w3", "w4"],
     ]
-    (gone,) = rounds[1].dropped
+    (gone,) = played[1].dropped
     assert gone.name == "w1" and gone.reason.startswith(said)
     # Nobody else's numbers are touched by it: as if it hadn't been there.
     others = np.concatenate([PARTITIONS["iid"][k] for k in (0, 2, 3, 4)])
-    w = rounds[0].params["w"]
+    w = played[0].params["w"]
     want = w - 0.1 * (X[others].T @ (X[others] @ w - Y[others]) / len(others))
-    np.testing.assert_allclose(rounds[1].params["w"], want, rtol=1e-12)
+    np.testing.assert_allclose(played[1].params["w"], want, rtol=1e-12)
 
 
 async def test_a_denying_worker_is_left_out_with_its_reason(hub: fedsock.Hub) -> None:
@@ -184,7 +192,7 @@ async def test_a_lost_worker_is_left_out_and_back(hub: fedsock.Hub) -> None:
 
 async def test_below_the_minimum_the_round_is_tried_again(hub: fedsock.Hub) -> None:
     await peopled(hub)
-    bends: dict[Any, Any] = {(1, "w1"): "fails"}
+    bends: dict[Any, Any] = {(1, "w1"): FAILS}
     trainer = Bending(bends)
 
     def before(round: int, name: str) -> None:
@@ -199,7 +207,7 @@ async def test_below_the_minimum_the_round_is_tried_again(hub: fedsock.Hub) -> N
 
 async def test_a_retry_takes_others_where_there_are_enough(hub: fedsock.Hub) -> None:
     await peopled(hub)
-    trainer = Bending({(1, f"w{k}"): "fails" for k in range(3)})
+    trainer = Bending({(1, f"w{k}"): FAILS for k in range(3)})
     strategy = FedAvg(fraction=0.4, min_workers=2)
     for seed in range(5):
         (one,) = (await hub.fit(BEGUN, trainer=trainer, strategy=strategy, rounds=1, retries=3, seed=seed)).rounds
@@ -208,10 +216,10 @@ async def test_a_retry_takes_others_where_there_are_enough(hub: fedsock.Hub) -> 
 
 async def test_then_there_are_not_enough(hub: fedsock.Hub) -> None:
     await peopled(hub)
-    trainer = Bending({(2, f"w{k}"): "fails" for k in range(5)})
+    trainer = Bending({(2, f"w{k}"): FAILS for k in range(5)})
     fit = hub.fit(BEGUN, trainer=trainer, rounds=3, retries=1)
     await anext(fit)
-    with pytest.raises(NotEnoughWorkers, match=r"round 2: .*1 workers; there: w0, .*w0 was dropped \(OpFailed"):
+    with pytest.raises(NotEnoughWorkers, match=r"round 2: .*1 workers; able .*: w0, .*w0 was dropped \(OpFailed"):
         await fit
     with pytest.raises(NotEnoughWorkers):  # and it stays so
         await fit
@@ -227,18 +235,18 @@ async def test_a_trimmed_mean_needs_its_updates_after_the_dropouts(hub: fedsock.
     result = await hub.fit(BEGUN, trainer=trainer, strategy=strategy, rounds=1)
     assert np.all(np.abs(result.params["w"]) < 1)
     with pytest.raises(NotEnoughWorkers, match="5 workers"):
-        await hub.fit(BEGUN, trainer=Bending({(1, "w0"): "fails"}), strategy=strategy, rounds=1, retries=1)
+        await hub.fit(BEGUN, trainer=Bending({(1, "w0"): FAILS}), strategy=strategy, rounds=1, retries=1)
 
 
 async def test_it_waits_for_workers_a_while(hub: fedsock.Hub) -> None:
-    with pytest.raises(NotEnoughWorkers, match="there: nobody"):
+    with pytest.raises(NotEnoughWorkers, match="able to take part: nobody"):
         await hub.fit(BEGUN, trainer=LeastSquares(), rounds=1, patience=0.05)
     coming = asyncio.create_task(
         _finished(hub.fit(BEGUN, trainer=LeastSquares(), strategy=FedMedian(min_workers=5), rounds=1))
     )
     await peopled(hub)
     assert len((await coming).rounds[0].workers) == 5
-    with pytest.raises(NotEnoughWorkers, match="there: w2"):
+    with pytest.raises(NotEnoughWorkers, match="able to take part: w2"):
         strategy = FedAvg(min_workers=2)
         await hub.fit(BEGUN, trainer=LeastSquares(), workers=["w2"], strategy=strategy, rounds=1, patience=0.05)
 
@@ -265,8 +273,16 @@ async def test_closing_the_hub_ends_it() -> None:
             await task
         fit = hub.fit(BEGUN, trainer=LeastSquares(), rounds=2)
         await anext(fit)
-    with pytest.raises(fedsock.errors.Closed):
+    with pytest.raises(Closed):
         await fit
+
+
+async def test_what_is_the_sessions_failure_is_nobody_elses(hub: fedsock.Hub) -> None:
+    await peopled(hub)
+    with pytest.raises(Closed, match="over"):
+        await hub.fit(BEGUN, trainer=Bending({(1, "w3"): Closed("over")}), rounds=1)
+    with pytest.raises(ZeroDivisionError):  # a trainer's own mistake
+        await hub.fit(BEGUN, trainer=Bending({(1, "w3"): lambda: 1 / 0}), rounds=1)
 
 
 # Early stop, config, own strategies
@@ -369,7 +385,7 @@ async def test_a_resumed_fit_is_the_unbroken_one(hub: fedsock.Hub, strategy: Str
 
     unbroken = await fit(6)
     path = tmp_path / "fit.npz"
-    broken = fit(6, checkpoint=path, resume=True, trainer=Bending({(4, f"w{k}"): "fails" for k in range(5)}), retries=0)
+    broken = fit(6, checkpoint=path, resume=True, trainer=Bending({(4, f"w{k}"): FAILS for k in range(5)}), retries=0)
     with pytest.raises(NotEnoughWorkers):
         await broken
     resumed = await fit(6, checkpoint=path, resume=True)
@@ -384,3 +400,15 @@ async def test_a_resumed_fit_is_the_unbroken_one(hub: fedsock.Hub, strategy: Str
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(CheckpointCorrupt, match=r"fit\.npz"):
         await fit(6, checkpoint=path, resume=True)
+
+
+async def test_what_is_fetched_and_refused_ends_nothing(hub: fedsock.Hub) -> None:
+    class Sent(Trainer):
+        def start(self, worker: Any, params: Any, job: Any) -> Any:
+            value = np.full(3, np.nan if worker.name == "w1" else 2.0)
+            return PointerReply(worker.send(({"w": value}, 1, {})))
+
+    await peopled(hub)
+    result = await hub.fit(BEGUN, trainer=Sent(), rounds=2)
+    assert result.params["w"].tolist() == [2, 2, 2]
+    assert [[gone.name for gone in one.dropped] for one in result.rounds] == [["w1"], ["w1"]]

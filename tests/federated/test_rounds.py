@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import fedsock
 from fedsock.federated import FedAvg, Job, LocalSGD, Reply, Trainer, rounds
 from fedsock.federated.aggregate import Update
 from fedsock.federated.result import Dropped
+
+SIZE = 1 << 15  # of 12 workers more than go together
 
 
 class Counting(Trainer, Reply):
@@ -41,7 +44,7 @@ class Tracked(np.ndarray):
     """An array that says when it is gone."""
 
     def __new__(cls, owner: Any) -> Any:
-        made = np.zeros(4).view(cls)
+        made = np.zeros(SIZE).view(cls)
         made.owner = owner
         return made
 
@@ -60,9 +63,31 @@ async def test_two_updates_at_a_time_in_the_order_of_names() -> None:
     )
     async with fedsock.Hub(port=0) as hub:
         await hub.virtual_workers(12)
-        outcome = await rounds.Attempt(setting, 1, [np.zeros(4)]).run(hub.workers)
+        outcome = await rounds.Attempt(setting, 1, [np.zeros(SIZE)]).run(hub.workers)
     assert trainer.order == sorted(hub_names(12)) and list(outcome.workers) == trainer.order
     assert 1 < trainer.most <= rounds.IN_FLIGHT
+
+
+async def test_small_updates_are_asked_for_at_once() -> None:
+    class Waiting(Counting):
+        async def ready(self) -> None:
+            raise AssertionError("a trip of its own")
+
+        async def fetch(self, worker: str) -> Update:
+            update = await super().fetch(worker)
+            if len(self.order) == 12:
+                all_asked.set()
+            await all_asked.wait()
+            return replace(update, params=[np.zeros(4)])
+
+    all_asked = asyncio.Event()
+    setting = rounds.Setting(
+        trainer=Waiting(), strategy=FedAvg(), local=LocalSGD(), config=None, seed=0, deadline=30, most_rows=10
+    )
+    async with fedsock.Hub(port=0) as hub:
+        await hub.virtual_workers(12)
+        outcome = await rounds.Attempt(setting, 1, [np.zeros(4)]).run(hub.workers)
+    assert list(outcome.workers) == hub_names(12)
 
 
 def hub_names(count: int) -> list[str]:
@@ -72,5 +97,7 @@ def hub_names(count: int) -> list[str]:
 def test_what_the_error_tells() -> None:
     dropped = [Dropped(f"w{k}", "why") for k in range(7)]
     text = str(rounds.too_few(3, 8, ["w0"], dropped))
-    assert text.startswith("round 3: the strategy needs updates of 8 workers; there: w0; w0 was dropped (why)")
+    assert text.startswith(
+        "round 3: the strategy needs updates of 8 workers; able to take part: w0; w0 was dropped (why)"
+    )
     assert text.endswith("and 2 more")
