@@ -32,6 +32,15 @@ Tags = Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Met
 MOCK = "mock:"
 """What the names of made-up data begin with."""
 
+EMITTED_MOST = 16
+"""Streamed values of one op that are sent before the session has taken the first of them."""
+
+EMITTED_BYTES = 64 << 20
+"""Bytes of them; a single one may be larger, up to ``EMITTED_LARGEST``."""
+
+EMITTED_LARGEST = 1 << 30
+"""Bytes of one streamed value; no session need take a larger one."""
+
 Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(max_length=64)]
 Address = Annotated[str, msgspec.Meta(max_length=100, pattern=rf"\A{ADDRESS_PATTERN}\Z")]
 
@@ -97,6 +106,18 @@ class Cancel(Message, frozen=True, tag="cancel"):
     """Session -> worker: give up ops that have not finished; they and what depends on them fail."""
 
     ids: list[Id]
+
+
+class Taken(Message, frozen=True, tag="taken"):
+    """Session -> worker: values that an op streamed were taken, so that as many others may come.
+
+    Attributes:
+        id: of the op.
+        number: of the last that was taken, and with it all before.
+    """
+
+    id: Id
+    number: Id
 
 
 class Ask(Message, frozen=True, tag="ask"):
@@ -271,6 +292,25 @@ class Error(Message, frozen=True, tag="error"):
     cause: Failure | None = None
 
 
+class Emitted(Message, frozen=True, tag="emitted"):
+    """Worker -> session: a value that a running op streams; large arrays follow as streams.
+
+    They come in order, all before the op's Done or Error; at most ``EMITTED_MOST``, of ``EMITTED_BYTES``, beyond those
+    that the session said it has ``Taken``.
+
+    Attributes:
+        id: of the op's first result.
+        number: 1, 2, 3, …
+        value: the value.
+        refused: why the owner keeps all further ones; then there is no value.
+    """
+
+    id: Id
+    number: Id
+    value: Any = None
+    refused: Failure | None = None
+
+
 class Value(Message, frozen=True, tag="value"):
     """Worker -> session: the answer to Get; large arrays follow as streams."""
 
@@ -311,9 +351,23 @@ class Requested(Message, frozen=True, tag="requested"):
 
 
 ToWorker = (
-    Op | Put | Get | Release | Cancel | Ask | Expect | Transfer | Request | Outcome | Fail | Deliver | Stop | Open
+    Op
+    | Put
+    | Get
+    | Release
+    | Cancel
+    | Taken
+    | Ask
+    | Expect
+    | Transfer
+    | Request
+    | Outcome
+    | Fail
+    | Deliver
+    | Stop
+    | Open
 )
-ToSession = Done | Error | Value | Answer | Offer | Requested | Stop
+ToSession = Done | Error | Emitted | Value | Answer | Offer | Requested | Stop
 
 
 class _BatchToWorker(msgspec.Struct):

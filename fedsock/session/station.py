@@ -25,6 +25,7 @@ from fedsock.session.requests import Fetch, Request
 from fedsock.session.uploads import Outbox
 
 if TYPE_CHECKING:
+    from fedsock.session.emissions import Slot
     from fedsock.session.session import Session
 
 MAX_QUEUED = 100_000
@@ -237,8 +238,8 @@ class Station:
         self._awaited = True
         return number
 
-    def abandon(self, number: int, request: Fetch) -> None:
-        """Nobody waits for a fetch any more: stop its streams."""
+    def abandon(self, number: int, request: Fetch | Slot) -> None:
+        """Nobody waits for a value any more: stop its streams."""
         for stream in request.streams:
             self.session.inbox(self).drop(stream)
             self.send(messages.encode(messages.Stop(stream)))

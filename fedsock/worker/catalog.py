@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from fedsock.protocol.messages import Answer, Ask, Described, Offer
+from fedsock.worker.datasets import Dataset
+from fedsock.worker.lineage import Given
 from fedsock.worker.store import READY, Entry, SessionStore
 
 PAGE_CHARS = 100_000
@@ -75,3 +77,12 @@ class Catalog:
 def _letters(entry: Entry) -> int:
     name = len(entry.id) if isinstance(entry.id, str) else 0
     return RECORD_CHARS + name + len(entry.description) + sum(len(tag) + 3 for tag in entry.tags)
+
+
+def owned(dataset: Dataset) -> Entry:
+    """Return the entry of a data set, which all sessions have in common."""
+    entry = Entry(dataset.name, facts=dataset.facts)
+    entry.state, entry.value, entry.shared = READY, dataset.array, True
+    entry.tags, entry.description = tuple(dataset.tags), dataset.description
+    entry.lineage = Given(dataset.name, dataset.array, dataset.group)
+    return entry

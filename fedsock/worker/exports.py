@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ class Exports:
 
     Attributes:
         policy: what decides.
+        streamed: is told of each streamed value that was written, or never will be.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Exports:
         self._decisions: list[dict[str, Any]] = []
         self.policy = policy
         self._replies = replies
+        self.streamed: Callable[[SendValue], None] = lambda value: None
 
     def unknown(self, store: SessionStore, id: int, ref: int | str) -> None:
         """Answer a request for what isn't there."""
@@ -84,6 +87,7 @@ class Exports:
             self._requests.file(errand)
             self._let_go(errand)
             return
+        assert not isinstance(request, m.Emitted)  # noqa: S101  # of those ``refuses_stream`` decides
         approval = self._requests.approval(entry, store)
         approved = entry.id in store.approved or approval is not None
         decision = self.policy.export(entry.facts, store.user, entry.share, approved=approved)
@@ -126,7 +130,12 @@ class Exports:
         if type(instruction) is not SendValue or not instruction.errand.entry.facts.private:
             return instruction
         self.written(instruction)
-        request = instruction.errand.request
+        request, maker = instruction.errand.request, instruction.errand.entry.maker
+        if isinstance(request, m.Emitted):
+            if maker is not None and maker.stream is not None:
+                maker.stream.emitter.unheard()
+            refused = m.Failure(request.id, error.code, f"{self._name} keeps what is streamed: {error}")
+            return Send(instruction.peer, m.Emitted(request.id, request.number, refused=refused))
         text = f"{self._name} keeps {_named(instruction.errand.entry)}: {error}"
         return Send(instruction.errand.store.address, _error(request, error.code, text))
 
@@ -137,20 +146,7 @@ class Exports:
         entry, store, request = errand.entry, errand.store, errand.request
         if self._audit is None or not entry.facts.private:
             return
-        record: dict[str, Any] = {
-            "t": "export",
-            "user": store.user,
-            "session": store.address,
-            "object": entry.id,
-            "allowed": refusal is None,
-            "rule": decision.rule,
-            "reason": decision.reason if refusal is None or not decision.allowed else refusal.code,
-            "kind": entry.facts.kind,
-            "sources": sorted(entry.facts.sources),
-        }
-        form = entry.facts.form
-        if isinstance(form, Aggregate):
-            record |= {"template": form.template, "group": form.group.name, "share": round(entry.share, 4)}
+        record = _written_down(entry, store, decision, refusal)
         if decision.query is not None:
             record["query"] = decision.query.limit
         if approval is not None:
@@ -158,6 +154,38 @@ class Exports:
         if isinstance(request, m.Transfer):
             record["to"] = request.to
         self._decisions.append(record)
+
+    def refuses_stream(self, entry: Entry, store: SessionStore) -> m.Failure | None:
+        """Return why the values that an op streams stay here; None: they may leave, as its result may.
+
+        What the owner counts, rounds or is asked for leaves as a result only.
+
+        Args:
+            entry: the op's first result, of which the facts are known.
+            store: the session's.
+        """
+        decision = self._of_stream(entry, store)
+        if decision.allowed:
+            return None
+        text = f"{self._name} keeps what is streamed: {decision.reason} (rule {decision.rule}). "
+        return m.Failure(int(entry.id), ExportDenied.code, f"{text}Next: {decision.next_step}")
+
+    def _of_stream(self, entry: Entry, store: SessionStore) -> Decision:
+        found = self.policy.export(entry.facts, store.user)
+        if found.allowed and not (found.query is None and found.rounding is None):
+            return Decision(False, found.rule, "its owner counts or rounds what leaves", "fetch the result: await p")
+        return found
+
+    def note_streamed(self, entry: Entry, store: SessionStore) -> None:
+        """Write down, with the next batch, that a streamed value leaves.
+
+        Args:
+            entry: the op's first result.
+            store: the session's.
+        """
+        if self._audit is not None and entry.facts.private:
+            record = _written_down(entry, store, self._of_stream(entry, store), None)
+            self._decisions.append({**record, "streamed": True})
 
     def terms(self, store: SessionStore, entry: Entry) -> dict[str, Any]:
         """Return what the owner agreed on a data set with a session's user, and what of it is left.
@@ -200,6 +228,8 @@ class Exports:
             value: the instruction to write it.
         """
         self._let_go(value.errand)
+        if isinstance(value.request, m.Emitted):
+            self.streamed(value)
 
     def _let_go(self, errand: Errand) -> None:
         errand.entry.holds -= 1
@@ -265,6 +295,25 @@ class Exports:
             except FedsockError as error:
                 return _error(request, error.code, f"{self._name}: {error}")
         return None
+
+
+def _written_down(entry: Entry, store: SessionStore, decision: Decision, refusal: m.Error | None) -> dict[str, Any]:
+    """Return what the owner's file says of a decision."""
+    record: dict[str, Any] = {
+        "t": "export",
+        "user": store.user,
+        "session": store.address,
+        "object": entry.id,
+        "allowed": refusal is None,
+        "rule": decision.rule,
+        "reason": decision.reason if refusal is None or not decision.allowed else refusal.code,
+        "kind": entry.facts.kind,
+        "sources": sorted(entry.facts.sources),
+    }
+    form = entry.facts.form
+    if isinstance(form, Aggregate):
+        record |= {"template": form.template, "group": form.group.name, "share": round(entry.share, 4)}
+    return record
 
 
 def _as_it_leaves(entry: Entry, decision: Decision) -> Any:

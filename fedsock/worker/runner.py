@@ -15,6 +15,7 @@ from fedsock.ops.schema import INT_MAX, INT_MIN, PLAIN_TYPES
 from fedsock.policy.facts import OPEN, combine
 from fedsock.protocol.messages import Error, Failure, Op
 from fedsock.worker.arguments import held_value, read_arguments, resolve
+from fedsock.worker.emitting import Streams
 from fedsock.worker.exports import Exports
 from fedsock.worker.failures import cut, failed_because, failure_of, too_long, why_unrunnable
 from fedsock.worker.jobs import Compute, Errand, Job
@@ -37,6 +38,7 @@ class Runner:
         exports: answers requests that waited for a value.
         privately: starts what has private inputs.
         op_seconds: how long an op may be expected to take; numpy can't be stopped on its way.
+        streams: what ops stream while they run.
 
     Attributes:
         ops_run: ops computed since the worker started.
@@ -50,6 +52,7 @@ class Runner:
         exports: Exports,
         privately: Privately,
         op_seconds: float,
+        streams: Streams,
     ) -> None:
         self._name = name
         self._table = table
@@ -57,6 +60,7 @@ class Runner:
         self._exports = exports
         self._privately = privately
         self._op_seconds = op_seconds
+        self._streams = streams
         self._ready: list[Compute] = []
         # Jobs whose inputs are all there, or failed: a queue, for a failure may bring down a chain of any length.
         self._startable: deque[Job] = deque()
@@ -265,6 +269,7 @@ class Runner:
         """
         if not (job.over or job.writing):
             job.over = True
+            self._streams.stop(job)
             self._settle_failure(job, Failure(job.op.id, OpCancelled.code, f"{id} was cancelled", job.op.fn), None)
             self._start_all()
 
@@ -322,6 +327,8 @@ class Runner:
             job.withheld, job.failure = False, None
             self._fail(job, error)
             return
+        if row.streams and job.failure is None:
+            compute.kwargs = {**compute.kwargs, "emit": self._streams.begin(job)}
         self._ready.append(compute)
 
     def _afford(self, job: Job, row: Row, bound: Bound, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float:
@@ -339,6 +346,8 @@ class Runner:
                 # From now on nothing may read it, not even what comes before the op is over.
                 job.args[0].state = GIVEN_UP
             kwargs = {**kwargs, "overwrite": job.writing}
+        if row.streams:
+            kwargs = {**kwargs, "emit": self._streams.begin(job)}
         function = row.function
         if job.nested and not job.writing:
             function = partial(call_apart, function, [entry.value for entry in job.inputs])
