@@ -24,8 +24,9 @@ from fedsock.transport.websocket import dial
 from fedsock.worker.datasets import datasets_from_mapping
 from fedsock.worker.engine import Engine
 from fedsock.worker.names import SESSION_PREFIX, worker_name_fault
-from fedsock.worker.policies import answering_of
+from fedsock.worker.policies import answering_of, policy_of_virtual
 from fedsock.worker.service import WorkerService
+from fedsock.worker.tasks import tasks_of_virtual
 
 DEFAULT_PORT = 8765
 MAX_FETCH_BYTES = 1 << 30
@@ -246,6 +247,7 @@ class Connection(ABC):
         private: bool = True,
         policy: Any = None,
         mock: bool = False,
+        tasks: Mapping[str, Callable[..., Any]] | None = None,
     ) -> WorkerHandle:
         """Start a worker in this process: the same engine and the same bytes.
 
@@ -257,9 +259,10 @@ class Connection(ABC):
                 a worker's TOML has under ``[policy]``, with ``datasets`` for single ones and ``answer``, a
                 function that answers requests (``worker.policies.answering_of``).
             mock: offer made-up data of the same names, shapes and dtypes beside them (``.mock.datasets``).
+            tasks: functions that it offers: name -> ``def task(data, …)`` (``worker.tasks`` says how they are called).
 
         Raises:
-            ConfigError: name, data or policy are wrong.
+            ConfigError: name, data, policy or tasks are wrong.
             NameTaken: another worker has the name.
 
         Cancelling leaves no worker.
@@ -269,7 +272,8 @@ class Connection(ABC):
         if wrong := worker_name_fault(name):
             raise ConfigError(f"name={name!r}: {wrong}")
         datasets = datasets_from_mapping(data or {}, private, policy, mock)
-        service = WorkerService(Engine(name, datasets, answering=answering_of(policy)))
+        offered = tasks_of_virtual(tasks, datasets, policy_of_virtual(policy)[0])
+        service = WorkerService(Engine(name, datasets, answering=answering_of(policy), tasks=offered))
         peer = Peer(name, "worker", self._dial, service, token=self._token())
         service.attach(peer)
         self._virtual[peer] = service

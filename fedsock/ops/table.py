@@ -18,6 +18,7 @@ from fedsock.ops import (
     shapes,
     sorting,
     statistics,
+    tasks,
 )
 from fedsock.ops.registry import assemble
 
@@ -35,6 +36,7 @@ TABLE = assemble(
     fft.ROWS,
     random.ROWS,
     releases.ROWS,
+    tasks.ROWS,
     bits.ROWS,
     positions.ROWS,
 )

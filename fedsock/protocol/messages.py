@@ -22,26 +22,17 @@ import orjson
 
 from fedsock.errors import BadMessage
 from fedsock.protocol.frames import ADDRESS_PATTERN
+from fedsock.protocol.parts import EMITTED_BYTES as EMITTED_BYTES
+from fedsock.protocol.parts import EMITTED_LARGEST as EMITTED_LARGEST
+from fedsock.protocol.parts import EMITTED_MOST as EMITTED_MOST
+from fedsock.protocol.parts import Count, Id, Name, Ref, Shape, Tags, Text
+from fedsock.protocol.parts import Described as Described
+from fedsock.protocol.parts import Failure as Failure
+from fedsock.protocol.parts import Offered as Offered
 
-Id = Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-Ref = Id | Annotated[str, msgspec.Meta(max_length=200)]
-Name = Annotated[str, msgspec.Meta(max_length=200)]
-Text = Annotated[str, msgspec.Meta(max_length=10_000)]
-Tags = Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(max_length=100)]
 MOCK = "mock:"
 """What the names of made-up data begin with."""
 
-EMITTED_MOST = 16
-"""Streamed values of one op that are sent before the session has taken the first of them."""
-
-EMITTED_BYTES = 64 << 20
-"""Bytes of them; a single one may be larger, up to ``EMITTED_LARGEST``."""
-
-EMITTED_LARGEST = 1 << 30
-"""Bytes of one streamed value; no session need take a larger one."""
-
-Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(max_length=64)]
 Address = Annotated[str, msgspec.Meta(max_length=100, pattern=rf"\A{ADDRESS_PATTERN}\Z")]
 
 
@@ -209,40 +200,18 @@ class Stop(Message, frozen=True, tag="stop"):
     stream: Id
 
 
-class Described(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
-    """What is told of one object: in offers, searches and listings.
-
-    Attributes:
-        id: a session's id, or the name of a data set.
-        dtype: its name; None for what is no array, and where it is withheld.
-        shape: sizes; None likewise.
-        nbytes: bytes held.
-        kind: "array", "scalar" (numpy's), or the name of a Python type.
-        tags: words it can be searched by.
-        description: the owner's or the session's own words.
-        private: exports are decided by the owner's policy.
-    """
-
-    id: Ref
-    dtype: Name | None = None
-    shape: Shape | None = None
-    nbytes: int | None = None
-    kind: Name = "array"
-    tags: Tags = []
-    description: Text = ""
-    private: bool = False
-
-
 class Offer(Message, frozen=True, tag="offer"):
-    """Worker -> session: the owner's data sets, and what is made up beside them, in one Offer or several.
+    """Worker -> session: the owner's data sets, what is made up beside them, and tasks, in one Offer or several.
 
     Attributes:
         datasets: some of them.
         more: another Offer follows.
+        tasks: some of them.
     """
 
     datasets: list[Described]
     more: bool = False
+    tasks: list[Offered] = []
 
 
 class Done(Message, frozen=True, tag="done"):
@@ -261,15 +230,6 @@ class Done(Message, frozen=True, tag="done"):
     shape: Shape | None = None
     kind: Name = "array"
     withheld: bool = False
-
-
-class Failure(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
-    """The first failure, that of what a failed op depends on."""
-
-    id: Id
-    code: Name
-    message: Text
-    op: Name | None = None
 
 
 class Error(Message, frozen=True, tag="error"):

@@ -38,6 +38,7 @@ class Inbox:
         self._announced = 0
         self._known: OrderedDict[int, FedsockError] = OrderedDict()
         self._offered: list[messages.Described] = []
+        self._tasks: dict[str, str] = {}
         self._take: dict[type, Callable[[Any], None]] = {
             messages.Done: self._done,
             messages.Error: self._error,
@@ -226,10 +227,12 @@ class Inbox:
 
     def _offer(self, message: messages.Offer) -> None:
         self._offered += message.datasets
-        if len(self._offered) > MOST_DATASETS:
-            raise BadMessage("more data sets than a worker can have")
+        self._tasks |= {task.name: task.about for task in message.tasks}
+        if len(self._offered) + len(self._tasks) > MOST_DATASETS:
+            raise BadMessage("more data sets, or tasks, than a worker can have")
         if not message.more:
             offered, self._offered = self._offered, []
+            self._station.tasks, self._tasks = self._tasks, {}
             self._session.offered(self._station, offered)
 
     def _stop(self, message: messages.Stop) -> None:

@@ -74,6 +74,7 @@ class Station:
         self.requests: dict[int, Request] = {}
         self.datasets: dict[str, Any] = {}
         self.mocks: dict[str, Any] = {}
+        self.tasks: dict[str, str] = {}
         self.outbox = Outbox(link, session.copies)
         self.dead: deque[tuple[int, int]] = deque()
         self.ticking = False

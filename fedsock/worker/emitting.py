@@ -30,9 +30,12 @@ class Emitter:
 
     Args:
         post: takes a value to the engine, in the order of the calls; raises RuntimeError where there is none any more.
+
+    Attributes:
+        batches: values of single batches may leave too, not only those of whole epochs: training asks.
     """
 
-    __slots__ = ("_heard", "_nbytes", "_over", "_post", "_sizes", "_taken", "_turn")
+    __slots__ = ("_heard", "_nbytes", "_over", "_post", "_sizes", "_taken", "_turn", "_when_stopped", "batches")
 
     def __init__(self, post: Callable[[Any], None]) -> None:
         self._post = post
@@ -42,6 +45,24 @@ class Emitter:
         self._taken = 0
         self._heard = True
         self._over = False
+        self._when_stopped: Callable[[], None] | None = None
+        self.batches = True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the op was given up."""
+        return self._over
+
+    def when_stopped(self, then: Callable[[], None]) -> None:
+        """Have something done once the op is given up; at once, if it was.
+
+        Args:
+            then: is called in any thread, and doesn't raise.
+        """
+        with self._turn:
+            self._when_stopped = then
+        if self._over:
+            then()
 
     def __call__(self, value: Any) -> None:
         """Stream a value; waits while too many are on their way.
@@ -92,6 +113,9 @@ class Emitter:
         with self._turn:
             self._over = True
             self._turn.notify_all()
+            then = self._when_stopped
+        if then is not None:
+            then()
 
 
 class Stream:
@@ -146,7 +170,8 @@ class Streams:
         job.stream = Stream(emitter)
         self._running.add(job)
         first = job.results[0]
-        refused = self._exports.refuses_stream(first, job.store)
+        metrics, refused = self._exports.decide_stream(first, job.store)
+        emitter.batches = metrics == "batch"
         if refused is not None:
             emitter.unheard()
             if first.listed:
@@ -174,14 +199,17 @@ class Streams:
             return
         if stream.queue:
             stream.number += 1
+            first, peer = job.results[0], job.store.address
+            refused = self._exports.let_stream(first, job.store)
+            if refused is not None:
+                stream.emitter.unheard()
+                stream.queue.clear()
+                self._replies.send(peer, Emitted(job.op.id, stream.number, refused=refused))
+                return
             stream.writing = True
-            first = job.results[0]
             first.holds += 1
             parcel = Emitted(job.op.id, stream.number)
-            self._exports.note_streamed(first, job.store)
-            self._replies.add(
-                SendValue(job.store.address, stream.queue.popleft(), parcel, Errand(job.store, parcel, first))
-            )
+            self._replies.add(SendValue(peer, stream.queue.popleft(), parcel, Errand(job.store, parcel, first)))
         elif stream.outcome is not None:
             self._outcomes.append(stream.outcome)
             job.stream = stream.outcome = None

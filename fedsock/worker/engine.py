@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from fedsock.errors import BadMessage, IdReused, OpCancelled, QuotaExceeded
@@ -34,6 +35,7 @@ from fedsock.worker.requests import Answering, Hashing, Requests
 from fedsock.worker.runner import Runner
 from fedsock.worker.state import State
 from fedsock.worker.store import GIVEN_UP, LEAF_BYTES, PENDING, Entry, SessionStore
+from fedsock.worker.tasks import Task, Tasks
 from fedsock.worker.users import Users
 
 QUOTA_BYTES = 4 << 30
@@ -64,6 +66,7 @@ class Engine:
         audit: where decisions on private values are written down; None: nowhere.
         approvals: what the owner was asked for; None: some that are forgotten with the process.
         answering: the owner's function that answers requests at once.
+        tasks: the owner's functions, by name.
         table: the ops there are.
 
     Attributes:
@@ -83,6 +86,7 @@ class Engine:
         audit: Audit | None = None,
         approvals: Approvals | None = None,
         answering: Answering | None = None,
+        tasks: Mapping[str, Task] = MappingProxyType({}),
         table: Mapping[str, Row] = TABLE,
     ) -> None:
         self.name = name
@@ -92,17 +96,19 @@ class Engine:
         self._users = Users()
         self._cancelled: list[int] = []
         self._replies = Replies()
-        policy = policy or Policy({key: dataset.agreement for key, dataset in datasets.items()})
+        agreements = {key: dataset.agreement for key, dataset in datasets.items()}
+        policy = policy or Policy(agreements | {task.source: task.agreed for task in tasks.values()})
         ledger = ledger or Ledger(State(), budgets(datasets))
         self._requests = Requests(name, policy, self._replies, approvals or Approvals(State()), answering)
         self._exports = Exports(name, policy, self._replies, ledger, audit, self._requests)
-        privately = Privately(name, policy, Releases(policy, ledger, audit, releases_noise(datasets), groups(datasets)))
+        releases = Releases(policy, ledger, audit, releases_noise(datasets), groups(datasets))
+        privately = Privately(name, policy, releases, Tasks(name, tasks, policy))
         self.streams = Streams(self._replies, self._exports)
         self._runner = Runner(name, table, self._replies, self._exports, privately, op_seconds, self.streams)
         self._requests.compute = self._runner.add
         self._arrivals = Arrivals(name, self._replies, self._runner)
         self._mocks = Mocks(name, datasets, self._runner)
-        self._catalog = Catalog(self._datasets, tuple(self._mocks.entries.values()))
+        self._catalog = Catalog(self._datasets, tuple(self._mocks.entries.values()), tasks)
         self._started = time.time()
         self._handlers: dict[type[Any], Callable[[SessionStore, Any], None]] = {
             m.Op: self._op,
@@ -405,10 +411,7 @@ class Engine:
     def _stats(self, store: SessionStore) -> dict[str, int]:
         return {
             "ops_run": self._runner.ops_run,
-            "objects": store.objects,
-            "bytes": store.nbytes,
-            "quota_bytes": store.quota_bytes,
-            "quota_objects": store.quota_objects,
+            **store.stats(),
             "sessions": len(self._sessions),
             "uptime_seconds": int(time.time() - self._started),
         }

@@ -18,8 +18,9 @@ from fedsock.errors import (
     TooLargeToFetch,
     UnknownObject,
 )
-from fedsock.policy.facts import TEMPLATES, Aggregate, Rowwise
+from fedsock.policy.facts import TEMPLATES, Aggregate, Rowwise, Trained
 from fedsock.policy.rules import Decision, Policy
+from fedsock.policy.terms import Metrics, TrainTerms
 from fedsock.protocol import messages as m
 from fedsock.protocol.values import dumps, to_json
 from fedsock.worker.audit import Audit
@@ -155,37 +156,50 @@ class Exports:
             record["to"] = request.to
         self._decisions.append(record)
 
-    def refuses_stream(self, entry: Entry, store: SessionStore) -> m.Failure | None:
-        """Return why the values that an op streams stay here; None: they may leave, as its result may.
+    def decide_stream(self, entry: Entry, store: SessionStore) -> tuple[Metrics, m.Failure | None]:
+        """Return what an op may stream, and, where that is nothing, why: it is decided as for its result.
 
-        What the owner counts, rounds or is asked for leaves as a result only.
+        What is counted, but for runs of plans and tasks, rounded or asked for leaves as a result only.
 
         Args:
             entry: the op's first result, of which the facts are known.
             store: the session's.
         """
-        decision = self._of_stream(entry, store)
-        if decision.allowed:
-            return None
-        text = f"{self._name} keeps what is streamed: {decision.reason} (rule {decision.rule}). "
-        return m.Failure(int(entry.id), ExportDenied.code, f"{text}Next: {decision.next_step}")
+        found = self._of_stream(entry, store)
+        if found.allowed:
+            return found.metrics, None
+        text = f"{self._name} keeps what is streamed: {found.reason} (rule {found.rule}). "
+        return "none", m.Failure(int(entry.id), ExportDenied.code, f"{text}Next: {found.next_step}")
 
     def _of_stream(self, entry: Entry, store: SessionStore) -> Decision:
         found = self.policy.export(entry.facts, store.user)
-        if found.allowed and not (found.query is None and found.rounding is None):
+        if not found.allowed:
+            return found
+        if isinstance(entry.facts.form, Trained):
+            if found.metrics == "none":
+                line = '[policy.train] metrics = "epoch"'
+                return Decision(False, found.rule, "its owner lets nothing be streamed", f"ask the owner for: {line}")
+        elif not (found.query is None and found.rounding is None):
             return Decision(False, found.rule, "its owner counts or rounds what leaves", "fetch the result: await p")
         return found
 
-    def note_streamed(self, entry: Entry, store: SessionStore) -> None:
-        """Write down, with the next batch, that a streamed value leaves.
+    def let_stream(self, entry: Entry, store: SessionStore) -> m.Failure | None:
+        """Count a run, where its owner counts, and write down with the next batch that a streamed value leaves.
 
         Args:
             entry: the op's first result.
             store: the session's.
+
+        Returns:
+            Why it can't leave.
         """
-        if self._audit is not None and entry.facts.private:
-            record = _written_down(entry, store, self._of_stream(entry, store), None)
-            self._decisions.append({**record, "streamed": True})
+        if not entry.facts.private:
+            return None
+        found = self._of_stream(entry, store)
+        full = self._uncounted(entry, store, m.Get(int(entry.id), entry.id), found)
+        if self._audit is not None:
+            self._decisions.append({**_written_down(entry, store, found, full), "streamed": True})
+        return None if full is None else m.Failure(int(entry.id), full.code, full.message)
 
     def terms(self, store: SessionStore, entry: Entry) -> dict[str, Any]:
         """Return what the owner agreed on a data set with a session's user, and what of it is left.
@@ -206,8 +220,19 @@ class Exports:
             told |= {"templates": list(TEMPLATES), "group_by": list(cells) if isinstance(cells, tuple) else cells}
             if terms.max_queries is not None and "group" in told:
                 told["queries_left"] = self._ledger.queries_left(told["group"], store.user, terms.max_queries)
+        if terms.train is not None:
+            told["train"] = self._train_terms(terms.train, store.user)
         if terms.export == "dp":
             told["epsilon_left"] = str(self._ledger.left(told["group"], store.user))
+        return told
+
+    def _train_terms(self, train: TrainTerms, user: str) -> dict[str, Any]:
+        told: dict[str, Any] = {"plans": list(train.plans), "tasks": list(train.tasks), "min_rows": train.min_rows}
+        told |= {"allowed": train.users is None or user in train.users, "metrics": train.metrics}
+        if train.rounds is not None:
+            named = [f"plan {name}" for name in train.plans] + [f"task {name}" for name in train.tasks]
+            told["rounds"] = train.rounds
+            told["rounds_left"] = {name: self._ledger.queries_left(name, user, train.rounds) for name in named}
         return told
 
     def verdict(self, store: SessionStore, entry: Entry) -> dict[str, Any]:
@@ -240,13 +265,16 @@ class Exports:
     ) -> m.Error | None:
         """Count an export that the owner counts, once for each value; return why it can't be."""
         query = decision.query
-        if query is None or entry.counted:
+        run = entry.run
+        if query is None or entry.counted or (run is not None and (run.counted or entry.state is FAILED)):
             return None
         try:
             self._ledger.count(query.group, store.user, query.limit)
         except (QueriesSpent, LedgerUnwritable) as error:
             return _error(request, error.code, f"{self._name} keeps {_named(entry)}: {error}")
         entry.counted = True
+        if run is not None:
+            run.counted = True
         return None
 
     def _unused(
@@ -313,6 +341,8 @@ def _written_down(entry: Entry, store: SessionStore, decision: Decision, refusal
     form = entry.facts.form
     if isinstance(form, Aggregate):
         record |= {"template": form.template, "group": form.group.name, "share": round(entry.share, 4)}
+    elif isinstance(form, Trained):
+        record |= {"made_by": f"{form.kind} {form.name}", "rows": form.rows}
     return record
 
 

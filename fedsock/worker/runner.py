@@ -12,6 +12,7 @@ from fedsock.errors import FedsockError, OpCancelled, OpValueError, QuotaExceede
 from fedsock.ops import Bound, Row, check, flatten, seconds
 from fedsock.ops.releases import RELEASE
 from fedsock.ops.schema import INT_MAX, INT_MIN, PLAIN_TYPES
+from fedsock.ops.tasks import TASK
 from fedsock.policy.facts import OPEN, combine
 from fedsock.protocol.messages import Error, Failure, Op
 from fedsock.worker.arguments import held_value, read_arguments, resolve
@@ -23,6 +24,8 @@ from fedsock.worker.privately import Privately
 from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, GIVEN_UP, PENDING, READY, Entry, SessionStore, size_of
 from fedsock.worker.trees import TREES, call_apart
+
+CARRIED_OUT = frozenset({RELEASE, TASK})  # they have no function in the table
 
 NO_KWARGS: Mapping[str, Any] = MappingProxyType({})
 """Of all ops without arguments by name."""
@@ -286,8 +289,7 @@ class Runner:
     def _start(self, job: Job) -> None:
         row = job.row
         assert row is not None  # noqa: S101  # parked ops have a row
-        private = False
-        told: Failure | None = None
+        private, told = False, None
         for entry in job.inputs:
             private = private or entry.facts is not OPEN
             if type(entry.value) in TREES:
@@ -306,7 +308,7 @@ class Runner:
             job.withheld = False
             self._settle_failure(job, told, told)
             return
-        if private or row.name == RELEASE:
+        if private or row.name in CARRIED_OUT:
             self._start_private(job, row)
             return
         args, kwargs = resolve(job, held_value)
