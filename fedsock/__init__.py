@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fedsock import errors
 from fedsock.api import Hub, connect
+from fedsock.plan import Plan, plan
 from fedsock.session.multi import MultiPointer, combine
 from fedsock.session.pointer import Pointer
 
 __version__ = "0.1.0"
 
-__all__ = ["Hub", "MultiPointer", "Pointer", "combine", "connect", "errors"]
+__all__ = ["Hub", "MultiPointer", "Plan", "Pointer", "combine", "connect", "errors", "plan"]

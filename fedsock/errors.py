@@ -8,6 +8,11 @@ FedsockError
 │   └── UserChanged           a session's address is another user's now; that link is reset
 ├── UnsupportedValue          a value that can't travel (TypeError)
 │   └── ValueTooLarge         more JSON, or deeper, than one value may be (also ValueError)
+├── PlanError                 a plan that can't be made or used
+│   ├── PlanInvalid           a text that is no plan
+│   ├── PlanMismatch          arguments that aren't what the plan was traced for (TypeError)
+│   ├── NotTraceable          code that no plan can record: it needs values while it is traced (TypeError)
+│   └── NotDifferentiable     a gradient that there isn't (TypeError)
 ├── ConfigError               a configuration, option or file is wrong (ValueError)
 ├── ConnectionFailed          no conversation with a hub (ConnectionError)
 │   ├── HubTimeout            no hub answered in time (also TimeoutError)
@@ -100,6 +105,36 @@ class ValueTooLarge(UnsupportedValue, ValueError):
     """A value with more JSON, or nested deeper, than one value may have."""
 
     code = "value_too_large"
+
+
+class PlanError(FedsockError):
+    """A plan that can't be made or used."""
+
+    code = "plan"
+
+
+class PlanInvalid(PlanError, ValueError):
+    """A text that is no plan: not JSON, of another version, or with steps that can't be."""
+
+    code = "plan_invalid"
+
+
+class PlanMismatch(PlanError, TypeError):
+    """Arguments whose tree, dtype or number of axes are not what the plan was traced for."""
+
+    code = "plan_mismatch"
+
+
+class NotTraceable(PlanError, TypeError):
+    """Code that no plan can record, for what it does depends on values that aren't there while it is traced."""
+
+    code = "not_traceable"
+
+
+class NotDifferentiable(PlanError, TypeError):
+    """A gradient of what has none: an op without one on the way, an integer argument, or a result that is no scalar."""
+
+    code = "not_differentiable"
 
 
 class ConfigError(FedsockError, ValueError):

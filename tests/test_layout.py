@@ -39,6 +39,9 @@ ALONE = {"websockets": "fedsock/transport/websocket.py", "opendp": "fedsock/work
 """Library -> the only file that imports it."""
 
 FILE_LINES = 420
+LISTS = {"fedsock/errors.py": 620}
+"""Files that are one list, which reads best in one place: file -> the lines it may have."""
+
 FUNCTION_LINES = 60  # its docstring not counted: explaining costs nothing
 
 UNMIRRORED = frozenset({"fedsock/typing.py"})
@@ -151,8 +154,8 @@ def functions(source: Source) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef
 
 def size_faults(source: Source) -> Iterator[str]:
     lines = len(source.text.splitlines())
-    if lines >= FILE_LINES:
-        yield f"{source.path}: {lines} lines; below {FILE_LINES} are allowed"
+    if lines >= (most := LISTS.get(source.path, FILE_LINES)):
+        yield f"{source.path}: {lines} lines; below {most} are allowed"
     for node in functions(source):
         lines = (node.end_lineno or node.lineno) - node.lineno + 1
         first = node.body[0]

@@ -9,6 +9,7 @@ from fedsock.ops import (
     fft,
     indexing,
     linalg,
+    plans,
     positions,
     products,
     random,
@@ -37,6 +38,7 @@ TABLE = assemble(
     random.ROWS,
     releases.ROWS,
     tasks.ROWS,
+    plans.ROWS,
     bits.ROWS,
     positions.ROWS,
 )

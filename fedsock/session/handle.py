@@ -11,9 +11,11 @@ import numpy as np
 
 from fedsock.errors import UnknownObject, UnknownOp, UnsupportedValue, WorkerLost
 from fedsock.ops.tasks import TASK
+from fedsock.plan import Plan, Program
 from fedsock.protocol import messages
 from fedsock.session import display
 from fedsock.session.namespace import RemoteNumpy
+from fedsock.session.plans import run_plan
 from fedsock.session.pointer import NestedPointer, Pointer, pointer_of
 from fedsock.session.policy import Terms, terms_of
 from fedsock.session.records import RELEASED, Record, meta_from_wire
@@ -204,6 +206,20 @@ class WorkerHandle:
             offered = ", ".join(map(repr, self.tasks)) or "none"
             raise UnknownOp(f"{self.name} offers no task {name!r}; there are: {offered}", op=TASK, worker=self.name)
         return Pointer(self._station.op(TASK, (name, *args), kwargs))
+
+    def run(self, plan: Program | Plan, /, *args: Any, **kwargs: Any) -> Any:
+        """Return pointers to what a plan gives for some arguments, in the plan's own tree; at once.
+
+        Args:
+            plan: a function decorated with ``fedsock.plan``, or a Plan.
+            args: pointers to values at this worker, arrays, numbers, and trees of them.
+            kwargs: the same by name.
+
+        Raises:
+            PlanMismatch: they are not what the plan takes.
+            NotTraceable, MetadataNotReady: a function that can't be recorded, or not yet.
+        """
+        return run_plan(self._station, plan, args, kwargs)
 
     async def ping(self) -> float:
         """Return the seconds that a question and its answer take; cancelling ends the wait only.

@@ -75,14 +75,14 @@ class Station:
         self.datasets: dict[str, Any] = {}
         self.mocks: dict[str, Any] = {}
         self.tasks: dict[str, str] = {}
+        self.plans: dict[str, Any] = {}  # digest -> Pointer
         self.outbox = Outbox(link, session.copies)
         self.dead: deque[tuple[int, int]] = deque()
         self.ticking = False
         self.lost: FedsockError | None = None
         self._releases: list[int] = []
         # Somebody waits for an answer that is queued; the tick has been put off once already.
-        self._awaited = False
-        self._put_off = False
+        self._awaited = self._put_off = False
         self._timer: asyncio.TimerHandle | None = None
         self.next_id = 1
         self._thread = get_ident()

@@ -10,6 +10,7 @@ from typing import Any
 
 from fedsock.errors import FedsockError, OpCancelled, OpValueError, QuotaExceeded
 from fedsock.ops import Bound, Row, check, flatten, seconds
+from fedsock.ops.plans import RUN
 from fedsock.ops.releases import RELEASE
 from fedsock.ops.schema import INT_MAX, INT_MIN, PLAIN_TYPES
 from fedsock.ops.tasks import TASK
@@ -20,15 +21,14 @@ from fedsock.worker.emitting import Streams
 from fedsock.worker.exports import Exports
 from fedsock.worker.failures import cut, failed_because, failure_of, too_long, why_unrunnable
 from fedsock.worker.jobs import Compute, Errand, Job
+from fedsock.worker.plans import Plans
 from fedsock.worker.privately import Privately
 from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, GIVEN_UP, PENDING, READY, Entry, SessionStore, size_of
 from fedsock.worker.trees import TREES, call_apart
 
-CARRIED_OUT = frozenset({RELEASE, TASK})  # they have no function in the table
-
+CARRIED_OUT = frozenset({RELEASE, RUN, TASK})  # they have no function in the table
 NO_KWARGS: Mapping[str, Any] = MappingProxyType({})
-"""Of all ops without arguments by name."""
 
 
 class Runner:
@@ -64,6 +64,7 @@ class Runner:
         self._privately = privately
         self._op_seconds = op_seconds
         self._streams = streams
+        self._plans = Plans(op_seconds)
         self._ready: list[Compute] = []
         # Jobs whose inputs are all there, or failed: a queue, for a failure may bring down a chain of any length.
         self._startable: deque[Job] = deque()
@@ -309,7 +310,7 @@ class Runner:
             self._settle_failure(job, told, told)
             return
         if private or row.name in CARRIED_OUT:
-            self._start_private(job, row)
+            self._start_apart(job, row)
             return
         args, kwargs = resolve(job, held_value)
         try:
@@ -321,10 +322,10 @@ class Runner:
             return
         self._compute(job, row, checked[0], checked[1], cost)
 
-    def _start_private(self, job: Job, row: Row) -> None:
-        """Start an op with a private input, or one that is made for such."""
+    def _start_apart(self, job: Job, row: Row) -> None:
+        """Start an op with a private input, one that is made for such, or a plan."""
         try:
-            compute = self._privately.begin(job, row, self._afford)
+            compute = self._plans.begin(job) if row.name == RUN else self._privately.begin(job, row, self._afford)
         except Exception as error:
             job.withheld, job.failure = False, None
             self._fail(job, error)
@@ -358,16 +359,11 @@ class Runner:
     # ---- ending
 
     def _charge(self, job: Job, values: Sequence[Any]) -> None:
-        first, store = job.results[0], job.store
-        if len(values) == 1 and not job.withheld:
-            store.charge(first, size_of(values[0]))
-            return
-        if job.withheld:
-            if sum(map(size_of, values)) > first.charge:
-                raise QuotaExceeded("the result is larger than its public bound")
-            return
-        for entry, value in zip(job.results, values, strict=True):
-            store.charge(entry, size_of(value))
+        if not job.withheld:
+            for entry, value in zip(job.results, values, strict=True):
+                job.store.charge(entry, size_of(value))
+        elif sum(map(size_of, values)) > job.results[0].charge:
+            raise QuotaExceeded("the result is larger than its public bound")
 
     def _tell(self, job: Job) -> None:
         store = job.store

@@ -69,8 +69,8 @@ async def trains(handle: Any, data: Any, module: str, **options: Any) -> Any:
     """Check two rounds against the function itself; returns the last result."""
     params = None
     for seed in (0, 1):
-        streamed, made = here(module, data, params, epochs=3, seed=seed, **options)
-        p = handle.task("train", params, epochs=3, seed=seed, **options)
+        streamed, made = here(module, data, params, epochs=5, seed=seed, **options)
+        p = handle.task("train", params, epochs=5, seed=seed, **options)
         assert [value async for value in p] == [pytest.approx(metrics) for metrics in streamed]
         result = await p
         assert result["n"] == made["n"] == len(data["digits/labels"])
@@ -96,7 +96,7 @@ async def test_scikit_learn(tmp_path: Path) -> None:
             assert "secret" not in str(raised.value)
             process.terminate()
             log = (await process.stderr.read()).decode()
-        assert process.returncode == 0
+            assert await process.wait() == 0
         assert "Traceback" in log and "sklearn_task.py" in log
         async with worker(hub, "frank", tmp_path) as (frank, _):
             left = (await frank.policy("digits/labels")).train["rounds_left"]["task train"]

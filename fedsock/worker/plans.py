@@ -1,0 +1,162 @@
+"""Running plans at a worker: within what a session may take, and on private data only where nothing is told by it.
+
+No I/O. A plan is a text that the session sent once; it is read when it is first run.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, QuotaExceeded
+from fedsock.ops.schema import NUMERIC_KINDS
+from fedsock.plan.replay import Replay, Watch
+from fedsock.plan.steps import Plan, Step
+from fedsock.policy.facts import OPEN, combine, trained
+from fedsock.worker.arguments import held_value, resolve
+from fedsock.worker.failures import op_error_class, too_long
+from fedsock.worker.jobs import Compute, Job
+from fedsock.worker.store import Entry, Run
+
+MOST_PLANS = 256
+"""Plans that are kept ready to run; the one that was used longest ago goes first."""
+
+UNKNOWN_SECONDS = 1.0
+"""What a run is expected to take that was never made: it gets a thread."""
+
+
+class Plans:
+    """Makes Computes of plan runs.
+
+    Args:
+        op_seconds: how long one may be expected to take.
+    """
+
+    def __init__(self, op_seconds: float) -> None:
+        self._op_seconds = op_seconds
+        self._ready: OrderedDict[str, Replay] = OrderedDict()
+
+    def begin(self, job: Job) -> Compute:
+        """Return what runs a plan.
+
+        Args:
+            job: the op, its inputs all there; its results' facts are those of its inputs together.
+
+        Raises:
+            PlanInvalid, UnknownOp: it is no plan, or none for this worker.
+            PlanMismatch: the inputs are not what it takes.
+            OpValueError: private inputs of which success or shapes could tell something.
+            QuotaExceeded, OpTooLong: it is known to take too much.
+        """
+        try:
+            return self._begin(job)
+        except FedsockError:
+            job.public = True  # all of it follows from the plan, and from shapes and dtypes
+            raise
+
+    def _begin(self, job: Job) -> Compute:
+        args, _ = resolve(job, held_value)
+        private = any(entry.facts is not OPEN for entry in job.inputs)
+        if not args or type(args[0]) is not str or (isinstance(job.args[0], Entry) and job.args[0].facts is not OPEN):
+            raise OpTypeError("the plan is a text that the session sent")
+        text, leaves = args[0], args[1:]
+        if private and (job.withheld or not all(map(_numbers, job.args[1:]))):
+            raise OpValueError("of private values, a plan takes arrays of numbers whose shapes may be told")
+        replay = self._read(text)
+        if len(replay.plan.outputs) != len(job.results):
+            raise OpValueError(f"the plan has {len(replay.plan.outputs)} results, not {len(job.results)}")
+        replay.check(leaves)
+        if private:
+            _mark(job, replay.plan.digest)
+        known = replay.known(leaves)
+        if known is not None and known.steady:
+            if known.seconds > self._op_seconds:
+                raise too_long(known.seconds, self._op_seconds)
+            job.store.charge(job.results[0], known.nbytes + job.weight)
+            return Compute(job, partial(_run, replay, leaves, None), (), {}, known.seconds)
+        room = job.store.quota_bytes - job.store.nbytes
+        guard = Guard(job, room, self._op_seconds, private)
+        return Compute(job, partial(_run, replay, leaves, guard), (), {}, UNKNOWN_SECONDS)
+
+    def _read(self, text: str) -> Replay:
+        found = self._ready.get(text)
+        if found is None:
+            found = Replay(Plan.from_json(text))
+            self._ready[text] = found
+            if len(self._ready) > MOST_PLANS:
+                self._ready.popitem(last=False)
+        self._ready.move_to_end(text)
+        return found
+
+
+def _mark(job: Job, digest: str) -> None:
+    """Give the results of a run on private inputs their facts: what plan made them, if they are data sets as they are.
+
+    Args:
+        job: the run.
+        digest: the plan's.
+    """
+    inputs = [entry.facts for entry in job.inputs]
+    facts, run = combine(inputs, trained("plan", digest, inputs)), Run()
+    for entry in job.results:
+        entry.facts, entry.run = facts, run
+
+
+class Guard(Watch):
+    """Ends a run that takes more than it may, that nobody wants any more, or that could tell of private values.
+
+    Args:
+        job: the op.
+        room: bytes that its values may take at one time.
+        op_seconds: how long it may be expected to take.
+        private: some of its inputs are.
+    """
+
+    def __init__(self, job: Job, room: int, op_seconds: float, private: bool) -> None:
+        super().__init__()
+        self._job = job
+        self._room = room
+        self._op_seconds = op_seconds
+        self._private = private
+
+    def before(self, step: Step, nbytes: int, seconds: float) -> None:
+        """Refuse a step for what it takes."""
+        super().before(step, nbytes, seconds)
+        if self._job.over:
+            raise OpCancelled("it was cancelled")
+        if self.nbytes > self._room:
+            raise QuotaExceeded(f"{step.op} needs {nbytes:,} bytes more than there is room for")
+        if self.seconds > self._op_seconds:
+            raise too_long(self.seconds, self._op_seconds)
+
+    def depends(self, step: Step, reads: Sequence[int]) -> None:
+        """Refuse a step whose success or shape depends on values: of private ones it would tell something."""
+        if self._private:
+            self._job.public = True
+            raise OpValueError(
+                f"{step.op} could tell something of private values by failing or by its result's shape, so no plan "
+                "on private data has it; write it with np.where or comparisons (one-hot: y[:, None] == np.arange(k))"
+            )
+
+
+def _run(replay: Replay, leaves: Sequence[Any], guard: Guard | None) -> list[Any]:
+    try:
+        return replay.run(leaves, guard)
+    except FedsockError:
+        raise
+    except Exception as error:
+        where = "; ".join(getattr(error, "__notes__", []))
+        said = str(error) or type(error).__name__
+        raise op_error_class(error)(f"{said} ({where})" if where else said) from None
+
+
+def _numbers(arg: Any) -> bool:
+    """Whether an argument, where it is private, is an array or numpy scalar of numbers."""
+    if not isinstance(arg, Entry) or arg.facts is OPEN:
+        return True
+    value = arg.value
+    return isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in NUMERIC_KINDS

@@ -1,0 +1,53 @@
+"""How a plan reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fedsock.plan.program import Program
+from fedsock.plan.show import shown
+from tests.plan.programs import arguments, layer
+
+
+def test_an_owner_reads_what_is_taken_done_and_given() -> None:
+    program = Program(layer).trace(*arguments())
+    text = shown(program.plan, lines=False)
+    assert text.splitlines()[1:] == [
+        "  takes params['b']: float64[:]",
+        "  takes params['w']: float64[:,:]",
+        "  takes x: float64[:,:]",
+        "  takes y: float64[:,:]",
+        "  takes rate: float",
+        "  v5 = matmul(x, params['w'])",
+        "  v6 = add(v5, params['b'])",
+        "  v7 = maximum(v6, 0)",
+        "  v8 = subtract(v7, y)",
+        "  v9 = number.size(x, 0)",
+        "  v10 = multiply(v8, v8)",
+        "  v11 = sum(v10)",
+        "  v12 = divide(v11, v9)",
+        "  v13 = transpose(x)",
+        "  v14 = matmul(v13, v8)",
+        "  v15 = multiply(rate, v14)",
+        "  v16 = divide(v15, v9)",
+        "  v17 = subtract(params['w'], v16)",
+        "  v18 = number.add(v9, 1)",
+        "  gives {'loss': v12, 'hidden': v7, 'w': v17, 'rows': v18}",
+    ]
+    assert text.splitlines()[0] == f"plan layer, {program.digest}"
+    assert "    # programs.py:" in str(program)
+
+
+def test_constants_slices_and_lists_are_shown() -> None:
+    table = np.arange(100)
+
+    def mixed(x: Any) -> Any:
+        return np.concatenate([x[1:, ::2], x[:-1, ::2]]) + table[:1], (x,), x + table[:, None]
+
+    text = shown(Program(mixed).trace(np.zeros((100, 3))).plan)
+    assert "getitem(x, (1:, ::2))" in text
+    assert "concatenate([v1, v2])" in text
+    assert "int64[100, 1] constant (0, 1, 2, 3, 4, 5, …)" in text
+    assert "(x,)" in text

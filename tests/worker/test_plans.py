@@ -1,0 +1,180 @@
+"""Plan runs at a worker, message by message: limits, refusals, and what private data may not be asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedsock.plan.program import Program
+from fedsock.protocol import messages as m
+from fedsock.worker.datasets import datasets_from_mapping
+from fedsock.worker.engine import Engine
+from fedsock.worker.plans import MOST_PLANS
+from tests.worker.driver import PEER, Driver, op, put, ref
+
+DATA = {"pay": np.array([3.0, 1.0, 2.0]), "city": np.array([0, 2, 1])}
+
+
+def text_of(function: Any, *examples: Any) -> str:
+    return Program(function).trace(*examples).to_json()
+
+
+def ran(driver: Driver, text: str, *args: Any, n: int = 1) -> Any:
+    """The last answer to one run."""
+    return driver.say(put(1, text), op(2, "run", ref(1), *args, n=n))[-1]
+
+
+def test_a_plan_runs_on_what_is_there() -> None:
+    driver = Driver()
+    text = text_of(lambda x, k: (x + k, x.sum() * 1.0), np.zeros(3), 2)
+    driver.say(put(1, text), put(5, {"$array": {"dtype": "float64", "shape": [0], "data": ""}}))
+    assert isinstance(driver.say(op(7, "run", ref(1), ref(5), 4, n=2))[0], m.Done)
+    assert driver.say(m.Get(20, 7))[-1].shape == (0,)
+    assert driver.say(m.Get(21, 8))[-1] == 0.0
+
+
+def test_what_is_no_plan_or_none_for_this_worker() -> None:
+    for text, code in [("{", "plan_invalid"), ('{"plan":1}', "plan_invalid"), (7, "op_type"), (None, "op_type")]:
+        assert ran(Driver(), text).code == code  # type: ignore[arg-type]  # that is the point
+    unknown = text_of(lambda x: np.sin(x), np.zeros(3)).replace('"sin"', '"sinus"')
+    answer = ran(Driver(DATA), unknown, ref("pay"))
+    assert answer.code == "unknown_op" and "sinus" in answer.message
+    assert "sinus" in ran(Driver(), unknown, 1).message
+
+
+def test_arguments_are_compared_with_the_trace() -> None:
+    text = text_of(lambda x: x + 1, np.zeros(3))
+    assert ran(Driver(), text, 1.5).code == "plan_mismatch"
+    assert ran(Driver(), text).code == "plan_mismatch"
+    assert ran(Driver(DATA), text, ref("city")).code == "plan_mismatch"
+    assert ran(Driver(DATA), text, ref("pay"), n=2).code == "op_value"
+
+
+def test_of_private_data_everything_is_private() -> None:
+    driver = Driver(DATA)
+    done = ran(driver, text_of(lambda x: (x.mean(), x.shape[0]), np.zeros(3)), ref("pay"), n=2)
+    assert isinstance(done, m.Done)
+    for id in (2, 3):
+        assert driver.say(m.Get(10 + id, id))[-1].code == "export_denied"
+
+
+@pytest.mark.parametrize(
+    ("function", "data"),
+    [
+        (lambda x: x[x > 1], "pay"),
+        (lambda x: np.linalg.inv(np.outer(x, x) + np.eye(3)), "pay"),
+        (lambda i: (i * 0.5)[i], "city"),
+        (lambda x: np.unique(x), "pay"),
+    ],
+)
+def test_steps_that_could_tell_something_of_private_values_are_refused(function: Any, data: str) -> None:
+    text = text_of(function, DATA[data])
+    said = []
+    for values in ([3.0, 1.0, 2.0], [0.0, 0.0, 0.0], [99.0, -7.0, 5.0]):
+        driver = Driver({data: np.array(values).astype(DATA[data].dtype)})
+        said.append(ran(driver, text, ref(data)))
+        assert said[-1].code == "op_value"
+    assert said[0] == said[1] == said[2]
+    assert "private" in said[0].message
+
+
+def test_a_failure_on_private_data_shows_nothing_of_it() -> None:
+    text = text_of(lambda x, y: x + y, np.zeros(3), np.zeros(3))
+    answer = ran(Driver(DATA | {"few": np.array([123.456, 7.0])}), text, ref("pay"), ref("few"))
+    assert answer.code == "op_value"
+    assert answer.message.endswith("failed on private data") and "123" not in answer.message
+
+
+def test_withheld_values_are_refused() -> None:
+    driver = Driver(DATA)
+    driver.say(put(1, text_of(lambda x: x + 1, np.zeros(3))), op(2, "unique_values", ref("pay")))
+    assert driver.say(op(3, "run", ref(1), ref(2)))[-1].code == "op_value"
+
+
+def test_a_run_takes_no_more_than_its_session_may() -> None:
+    text = text_of(lambda x: np.outer(x, x).sum(), np.zeros(10))
+    driver = Driver(quota_bytes=100_000)
+    driver.say(put(1, text), op(2, "zeros", 200))
+    for id in (3, 4):  # the first run of its kind, and the next
+        assert driver.say(op(id, "run", ref(1), ref(2)))[-1].code == "quota"
+    assert isinstance(driver.say(op(9, "add", ref(2), 1))[-1], m.Done)
+
+
+def test_a_run_that_would_take_too_long_is_refused() -> None:
+    def long(x: Any) -> Any:
+        for _ in range(20):
+            x = x @ x
+        return x
+
+    driver = Driver(op_seconds=0.01)
+    driver.say(put(1, text_of(long, np.zeros((3, 3)))), op(2, "zeros", [300, 300]))
+    assert driver.say(op(3, "run", ref(1), ref(2)))[-1].code == "op_too_long"
+
+
+def test_a_cancelled_run_ends_between_its_steps() -> None:
+    driver = Driver()
+    driver.say(put(1, text_of(lambda x: x + 1 + 2, np.zeros(3))), op(2, "zeros", 3))
+    driver.say(op(3, "run", ref(1), ref(2)), hold=True)
+    assert driver.say(m.Cancel([3]))[-1].code == "cancelled"
+    [compute] = driver.held
+    result, error = compute.run()
+    assert result is None and "cancelled" in str(error)
+    driver.run(driver.engine.computed(compute, result, error))
+
+
+def test_only_so_many_plans_are_kept_ready() -> None:
+    driver = Driver()
+    for id in range(MOST_PLANS + 5):
+        text = text_of(lambda x, k=id: x + k, 1.0)
+        driver.say(put(2 * id + 1, text), op(2 * id + 2, "run", ref(2 * id + 1), 1.0, id))
+    assert len(driver.engine._runner._plans._ready) <= MOST_PLANS
+
+
+def test_errors_say_where_the_failing_step_was_written() -> None:
+    driver = Driver()
+    driver.say(put(1, text_of(lambda x, y: x + y, np.zeros(3), np.zeros(3))), op(2, "zeros", 3), op(3, "zeros", 4))
+    answer = driver.say(op(4, "run", ref(1), ref(2), ref(3)))[-1]
+    assert answer.code == "op_value"
+    assert "in add, written at test_plans.py:" in answer.message
+
+
+def sums(x: Any) -> Any:
+    return x.sum(), x.mean()
+
+
+def owner(train: Any) -> Driver:
+    data = datasets_from_mapping(DATA, True, {"train": train})
+    driver = Driver()
+    driver.engine = Engine("bob", data)
+    driver.engine.introduce(PEER, "ann")
+    return driver
+
+
+def test_results_of_a_listed_plan_leave_and_a_run_counts_once() -> None:
+    program = Program(sums).trace(np.zeros(3))
+    driver = owner({"plans": [program.digest], "min_rows": 3, "rounds": 1})
+    assert isinstance(ran(driver, program.to_json(), ref("pay"), n=2), m.Done)
+    assert [driver.say(m.Get(10 + place, id))[-1] for place, id in enumerate((2, 3, 2))] == [6.0, 2.0, 6.0]
+    driver.say(op(20, "run", ref(1), ref("pay"), n=2))
+    assert driver.say(m.Get(30, 21))[-1].code == "queries_spent"
+
+
+def test_of_another_plan_of_few_rows_or_of_what_was_worked_on_before_nothing_leaves() -> None:
+    program = Program(sums).trace(np.zeros(3))
+    text, listed = program.to_json(), {"plans": [program.digest], "min_rows": 3}
+    for train, fault in (
+        ({"plans": ["sha256:" + "0" * 64], "min_rows": 3}, program.digest),
+        ({"plans": [program.digest]}, "min_rows = 3"),
+    ):
+        driver = owner(train)
+        ran(driver, text, ref("pay"), n=2)
+        denied = driver.say(m.Get(10, 2))[-1]
+        assert denied.code == "export_denied" and fault in denied.message
+    driver = owner(listed)
+    driver.say(op(1, "multiply", ref("pay"), {"$array": {"dtype": "float64", "shape": [3], "data": "A" * 32}}))
+    driver.say(put(2, text), op(3, "run", ref(2), ref(1), n=2))
+    assert driver.say(m.Get(10, 3))[-1].code == "export_denied"
+    driver.say(op(11, "run", ref(2), ref("pay"), n=2), op(13, "add", ref(11), 0))
+    assert driver.say(m.Get(14, 13))[-1].code == "export_denied"
