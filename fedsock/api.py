@@ -28,7 +28,8 @@ from fedsock.transport.memory import memory_pair
 from fedsock.transport.websocket import dial
 from fedsock.worker.datasets import datasets_from_mapping
 from fedsock.worker.names import SESSION_PREFIX, worker_name_fault
-from fedsock.worker.policies import answering_of
+from fedsock.worker.policies import answering_of, policy_of_virtual
+from fedsock.worker.tasks import tasks_of_virtual
 from fedsock.worker.virtual import VirtualWorker
 
 DEFAULT_PORT = 8765
@@ -262,6 +263,7 @@ class Connection(Federation):
         policy: Any = None,
         mock: bool = False,
         state: str | os.PathLike[str] | None = None,
+        tasks: Mapping[str, Callable[..., Any]] | None = None,
     ) -> WorkerHandle:
         """Start a worker in this process: the same engine and the same bytes.
 
@@ -275,9 +277,10 @@ class Connection(Federation):
             mock: offer made-up data of the same names, shapes and dtypes beside them (``.mock.datasets``).
             state: folder of what it must remember where something private may leave: budgets and queries spent,
                 requests and answers, the audit file; None: all that is forgotten with this process.
+            tasks: functions that it offers: name -> ``def task(data, …)`` (``worker.tasks`` says how they are called).
 
         Raises:
-            ConfigError: name, data, policy or state are wrong, or another worker uses the folder.
+            ConfigError: name, data, policy, state or tasks are wrong, or another worker uses the folder.
             NameTaken: another worker has the name.
 
         Cancelling leaves no worker.
@@ -287,7 +290,8 @@ class Connection(Federation):
         if wrong := worker_name_fault(name):
             raise ConfigError(f"name={name!r}: {wrong}")
         datasets = datasets_from_mapping(data or {}, private, policy, mock)
-        worker = VirtualWorker(name, datasets, answering_of(policy), state)
+        offered = tasks_of_virtual(tasks, datasets, policy_of_virtual(policy)[0])
+        worker = VirtualWorker(name, datasets, answering_of(policy), state, offered)
         peer = Peer(name, "worker", self._dial, worker.service, token=self._token())
         worker.service.attach(peer)
         self._virtual[peer] = worker

@@ -43,7 +43,8 @@ FedsockError
     │   ├── OpValueError, OpTypeError, OpIndexError, OpAxisError, OpKeyError, OpLinAlgError,
     │   │   OpZeroDivisionError, OpOverflowError, OpMemoryError   (each numpy's class too)
     │   ├── UnknownOp         the table has no such op (AttributeError)
-    │   └── OpCancelled       cancelled by p.cancel(), or depends on what was
+    │   ├── OpCancelled       cancelled by p.cancel(), or depends on what was
+    │   └── TaskFailed        a function of the worker's owner failed; the owner's log says why
     ├── UnknownObject         the worker holds no object of that id (KeyError)
     ├── QuotaExceeded         the session's bytes or objects at the worker are used up (MemoryError)
     ├── OpTooLong             the op would run longer than the worker's limits.op_seconds (RuntimeError)
@@ -342,24 +343,23 @@ class OpIndexError(OpFailed, IndexError):
     code = "op_index"
 
 
-class OpAxisError(OpFailed, np.exceptions.AxisError):
+class _Plain(Exception):
+    """Has its message as it came, not in the words of numpy's or Python's own class."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class OpAxisError(_Plain, OpFailed, np.exceptions.AxisError):
     """numpy raised AxisError (a ValueError and an IndexError)."""
 
     code = "op_axis"
 
-    def __str__(self) -> str:
-        """Return the message as it came, not numpy's own wording."""
-        return str(self.args[0]) if self.args else ""
 
-
-class OpKeyError(OpFailed, KeyError):
+class OpKeyError(_Plain, OpFailed, KeyError):
     """A tree has no such key."""
 
     code = "op_key"
-
-    def __str__(self) -> str:
-        """Return the message itself (KeyError would quote it)."""
-        return str(self.args[0]) if self.args else ""
 
 
 class OpLinAlgError(OpFailed, np.linalg.LinAlgError):
@@ -398,14 +398,16 @@ class OpCancelled(OpFailed):
     code = "cancelled"
 
 
-class UnknownObject(RemoteError, KeyError):
+class TaskFailed(OpFailed):
+    """A function of the worker's owner failed; its name is all that is told."""
+
+    code = "task_failed"
+
+
+class UnknownObject(_Plain, RemoteError, KeyError):
     """The worker holds no object of that id for this session."""
 
     code = "unknown_object"
-
-    def __str__(self) -> str:
-        """Return the message itself (KeyError would quote it)."""
-        return str(self.args[0]) if self.args else ""
 
 
 class QuotaExceeded(RemoteError, MemoryError):
@@ -476,6 +478,4 @@ def from_wire(code: str, message: str, **context: Any) -> FedsockError:
         context: op, object_id and worker, for RemoteError and below.
     """
     cls = BY_CODE.get(code, RemoteError)
-    if issubclass(cls, RemoteError):
-        return cls(message, **context)
-    return cls(message)
+    return cls(message, **context) if issubclass(cls, RemoteError) else cls(message)

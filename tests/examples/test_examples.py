@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -77,6 +78,17 @@ PROMISED = {
         'a logistic fit  ExportDenied: glm(binomial) over the rows of many workers needs export = "public", or',
         "the same as of all 1500 images in one place: True",
         "the workers ended with codes [0, 0, 0, 0]",
+    ],
+    "09_torch_task.py": ["this example needs torch: pip install torch", "workers/sklearn_task.py"]
+    if importlib.util.find_spec("torch") is None
+    else [
+        "grace offers train: Train a network 64-32-10 on the digits by SGD",
+        "of what it makes leaves: ['train'], 200 results are left for us",
+        "epoch 5: loss",
+        "after 898 images: 0.weight (32, 64)",
+        "a second round: accuracy 0.9",
+        "her digits  ExportDenied: grace keeps data set",
+        "the worker ended with code 0",
     ],
 }
 
