@@ -78,6 +78,7 @@ class Row:
         value_dependent: success, failure, shape or dtype may depend on values of arrays (see the module).
         unless: same arguments as function -> whether their dtypes and Python values rule that out this time.
         in_place: function takes ``overwrite: bool`` and may then write into its first argument.
+        streams: function takes ``emit``, to be called with values that are sent while it runs; it runs in a thread.
         numpy: the numpy function objects that mean this op.
         method: the ndarray method or property that means this op, if one does.
         summary: one line; may be left out where numpy's own says it (see ``about``).
@@ -94,6 +95,7 @@ class Row:
     value_dependent: bool = True
     unless: Callable[..., bool] | None = None
     in_place: bool = False
+    streams: bool = False
     numpy: tuple[Any, ...] = ()
     method: str | None = None
     summary: str = ""

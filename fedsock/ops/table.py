@@ -19,6 +19,7 @@ from fedsock.ops import (
     shapes,
     sorting,
     statistics,
+    tasks,
 )
 from fedsock.ops.gradients import GRADIENTS
 from fedsock.ops.registry import assemble
@@ -37,6 +38,7 @@ TABLE = assemble(
     fft.ROWS,
     random.ROWS,
     releases.ROWS,
+    tasks.ROWS,
     plans.ROWS,
     bits.ROWS,
     positions.ROWS,

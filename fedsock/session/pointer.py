@@ -17,14 +17,14 @@ from fedsock.errors import (
 from fedsock.expression import NO_KWARGS, Expression
 from fedsock.ops import TABLE, fill, leaves, template_of
 from fedsock.ops.releases import RELEASE
-from fedsock.policy.budget import decimal_of
 from fedsock.protocol import messages, values
 from fedsock.session import display, transfer
+from fedsock.session.emissions import Streaming
 from fedsock.session.exportrequest import ExportRequest, requested
 from fedsock.session.groups import group, mapped
 from fedsock.session.metadata import known_dtype, known_shape
 from fedsock.session.policy import Verdict, verdict_of
-from fedsock.session.records import FAILED, NESTED, OWNER, PENDING, Holder, Meta, Record
+from fedsock.session.records import FAILED, NESTED, OWNER, PENDING, Meta, Record
 from fedsock.session.requests import Hold, fetch
 from fedsock.session.trees import records, replaced
 
@@ -35,7 +35,7 @@ SINGLE = frozenset(name for name, row in TABLE.items() if row.results == 1)
 """Ops with one result, most of them."""
 
 
-class Pointer(Holder, Expression):
+class Pointer(Streaming, Expression):
     """A value at one life of a worker.
 
     ``await p`` gives the value; operators, numpy's functions and ndarray's methods give new pointers at once.
@@ -243,8 +243,8 @@ class Pointer(Holder, Expression):
         named = {name: np.asarray(value) for name, value in given.items() if value is not None}
         if kind == "quantile":
             named["quantile"] = quantile  # type: ignore[assignment]  # a number among arrays
-        text = str(decimal_of(epsilon))
-        return self._apply(RELEASE, (self, kind, axis), {"epsilon": text, **named})  # type: ignore[no-any-return]
+        # As it was written, for no float is a tenth; the worker says what is wrong with it.
+        return self._apply(RELEASE, (self, kind, axis), {"epsilon": str(epsilon), **named})  # type: ignore[no-any-return]
 
     def copy(self, worker: WorkerHandle | str | None = None) -> Pointer:
         """Return a pointer to a copy, at once.

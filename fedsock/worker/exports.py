@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,19 +18,27 @@ from fedsock.errors import (
     TooLargeToFetch,
     UnknownObject,
 )
-from fedsock.policy.facts import TEMPLATES, Aggregate, Rowwise
+from fedsock.policy.facts import TEMPLATES, Rowwise, Trained
 from fedsock.policy.rules import Decision, Policy
+from fedsock.policy.terms import Metrics, TrainTerms
 from fedsock.protocol import messages as m
 from fedsock.protocol.values import dumps, to_json
 from fedsock.worker.audit import Audit
+from fedsock.worker.auditlines import numbers_of, sources_of, times_asked, written_down
 from fedsock.worker.disclosure import rounded
 from fedsock.worker.failures import failed_because
 from fedsock.worker.jobs import Errand, Instruction, Send, SendValue
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.replies import Replies
-from fedsock.worker.requestbook import Approved
+from fedsock.worker.requestbook import Approved, Asked
 from fedsock.worker.requests import Requests
 from fedsock.worker.store import FAILED, MOST_RECEIVERS, Entry, SessionStore, kind_of, size_of
+
+MOST_REASON = 200
+"""Letters of a reason in such a line; the scientist is told all of it."""
+
+_SYNCED = frozenset({"query", "approval", "request"})
+"""Keys of lines that are on the disk before anything leaves."""
 
 UNSENDABLE = frozenset({"Generator"})
 """Kinds of values that stay where they are."""
@@ -48,6 +57,7 @@ class Exports:
 
     Attributes:
         policy: what decides.
+        streamed: is told of each streamed value that was written, or never will be.
     """
 
     def __init__(
@@ -60,6 +70,7 @@ class Exports:
         self._decisions: list[dict[str, Any]] = []
         self.policy = policy
         self._replies = replies
+        self.streamed: Callable[[SendValue], None] = lambda value: None
 
     def unknown(self, store: SessionStore, id: int, ref: int | str) -> None:
         """Answer a request for what isn't there."""
@@ -81,19 +92,20 @@ class Exports:
         if self._requests.later(errand, self.answer):
             return
         if isinstance(request, m.Request):
-            self._requests.file(errand)
+            self._note_request(errand, self._requests.file(errand))
             self._let_go(errand)
             return
+        assert not isinstance(request, m.Emitted)  # noqa: S101  # of those ``refuses_stream`` decides
         approval = self._requests.approval(entry, store)
         approved = entry.id in store.approved or approval is not None
         decision = self.policy.export(entry.facts, store.user, entry.share, approved=approved)
         leaving = _as_it_leaves(entry, decision)
         refusal = (
-            self._uncounted(entry, store, request, decision)
+            self._uncounted(entry, store, request, decision, leaving)
             or self._refusal(entry, request, decision, leaving)
             or self._unused(entry, store, request, approval)
         )
-        self._note(errand, decision, refusal, approval)
+        self._note(errand, decision, refusal, approval, leaving)
         if refusal is not None:
             self._replies.send(store.address, refusal)
             self._let_go(errand)
@@ -116,7 +128,7 @@ class Exports:
             return instructions
         decisions, self._decisions = self._decisions, []
         try:
-            self._audit.write(decisions, sync=any("query" in one or "approval" in one for one in decisions))
+            self._audit.write(decisions, sync=any(not _SYNCED.isdisjoint(one) for one in decisions))
         except AuditUnwritable as error:
             return [self._kept_back(one, error) for one in instructions]
         return instructions
@@ -126,38 +138,94 @@ class Exports:
         if type(instruction) is not SendValue or not instruction.errand.entry.facts.private:
             return instruction
         self.written(instruction)
-        request = instruction.errand.request
+        request, maker = instruction.errand.request, instruction.errand.entry.maker
+        if isinstance(request, m.Emitted):
+            if maker is not None and maker.stream is not None:
+                maker.stream.emitter.unheard()
+            refused = m.Failure(request.id, error.code, f"{self._name} keeps what is streamed: {error}")
+            return Send(instruction.peer, m.Emitted(request.id, request.number, refused=refused))
         text = f"{self._name} keeps {_named(instruction.errand.entry)}: {error}"
         return Send(instruction.errand.store.address, _error(request, error.code, text))
 
     def _note(
-        self, errand: Errand, decision: Decision, refusal: m.Error | None, approval: Approved | None = None
+        self, errand: Errand, decision: Decision, refusal: m.Error | None, approval: Approved | None, leaving: Any
     ) -> None:
         """Write down, with the next batch, what was decided on a private value."""
         entry, store, request = errand.entry, errand.store, errand.request
         if self._audit is None or not entry.facts.private:
             return
-        record: dict[str, Any] = {
-            "t": "export",
-            "user": store.user,
-            "session": store.address,
-            "object": entry.id,
-            "allowed": refusal is None,
-            "rule": decision.rule,
-            "reason": decision.reason if refusal is None or not decision.allowed else refusal.code,
-            "kind": entry.facts.kind,
-            "sources": sorted(entry.facts.sources),
-        }
-        form = entry.facts.form
-        if isinstance(form, Aggregate):
-            record |= {"template": form.template, "group": form.group.name, "share": round(entry.share, 4)}
+        reason = (decision.reason if refusal is None or not decision.allowed else refusal.code)[:MOST_REASON]
+        times = 1 if refusal is None else times_asked(store, (entry.id, type(request).__name__, decision.rule, reason))
+        if times & (times - 1):
+            return  # asked again and again; the line of the next power of two counts it
+        record = written_down(entry, store, decision, refusal is None, reason)
+        if times > 1:
+            record["times"] = times
         if decision.query is not None:
             record["query"] = decision.query.limit
+            record["numbers"] = numbers_of(entry, leaving)
         if approval is not None:
             record |= {"request": approval.number, "approval": approval.id}
         if isinstance(request, m.Transfer):
             record["to"] = request.to
         self._decisions.append(record)
+
+    def _note_request(self, errand: Errand, asked: Asked | None) -> None:
+        """Write down that the owner was asked; again, when twice as often as last."""
+        if self._audit is None or asked is None:
+            return
+        store = errand.store
+        times = times_asked(store, ("request", asked.number))
+        if not times & (times - 1):
+            record = {"t": "request", "user": store.user, "session": store.address, "request": asked.number}
+            told = {"digest": asked.digest, "flagged": asked.flagged} | ({"times": times} if times > 1 else {})
+            self._decisions.append({**record, **told, **sources_of(errand.entry)})
+
+    def decide_stream(self, entry: Entry, store: SessionStore) -> tuple[Metrics, m.Failure | None]:
+        """Return what an op may stream, and, where that is nothing, why: it is decided as for its result.
+
+        What is counted, but for runs of plans and tasks, rounded or asked for leaves as a result only.
+
+        Args:
+            entry: the op's first result, of which the facts are known.
+            store: the session's.
+        """
+        found = self._of_stream(entry, store)
+        if found.allowed:
+            return found.metrics, None
+        text = f"{self._name} keeps what is streamed: {found.reason} (rule {found.rule}). "
+        return "none", m.Failure(int(entry.id), ExportDenied.code, f"{text}Next: {found.next_step}")
+
+    def _of_stream(self, entry: Entry, store: SessionStore) -> Decision:
+        found = self.policy.export(entry.facts, store.user)
+        if not found.allowed:
+            return found
+        if isinstance(entry.facts.form, Trained):
+            if found.metrics == "none":
+                line = '[policy.train] metrics = "epoch"'
+                return Decision(False, found.rule, "its owner lets nothing be streamed", f"ask the owner for: {line}")
+        elif not (found.query is None and found.rounding is None):
+            return Decision(False, found.rule, "its owner counts or rounds what leaves", "fetch the result: await p")
+        return found
+
+    def let_stream(self, entry: Entry, store: SessionStore) -> m.Failure | None:
+        """Count a run, where its owner counts, and write down with the next batch that a streamed value leaves.
+
+        Args:
+            entry: the op's first result.
+            store: the session's.
+
+        Returns:
+            Why it can't leave.
+        """
+        if not entry.facts.private:
+            return None
+        found = self._of_stream(entry, store)
+        full = self._uncounted(entry, store, m.Get(int(entry.id), entry.id), found, None)
+        if self._audit is not None:
+            reason = found.reason if full is None else full.code
+            self._decisions.append({**written_down(entry, store, found, full is None, reason), "streamed": True})
+        return None if full is None else m.Failure(int(entry.id), full.code, full.message)
 
     def terms(self, store: SessionStore, entry: Entry) -> dict[str, Any]:
         """Return what the owner agreed on a data set with a session's user, and what of it is left.
@@ -178,8 +246,19 @@ class Exports:
             told |= {"templates": list(TEMPLATES), "group_by": list(cells) if isinstance(cells, tuple) else cells}
             if terms.max_queries is not None and "group" in told:
                 told["queries_left"] = self._ledger.queries_left(told["group"], store.user, terms.max_queries)
+        if terms.train is not None:
+            told["train"] = self._train_terms(terms.train, store.user)
         if terms.export == "dp":
             told["epsilon_left"] = str(self._ledger.left(told["group"], store.user))
+        return told
+
+    def _train_terms(self, train: TrainTerms, user: str) -> dict[str, Any]:
+        told: dict[str, Any] = {"plans": list(train.plans), "tasks": list(train.tasks), "min_rows": train.min_rows}
+        told |= {"allowed": train.users is None or user in train.users, "metrics": train.metrics}
+        if train.rounds is not None:
+            named = [f"plan {name}" for name in train.plans] + [f"task {name}" for name in train.tasks]
+            told["rounds"] = train.rounds
+            told["rounds_left"] = {name: self._ledger.queries_left(name, user, train.rounds) for name in named}
         return told
 
     def verdict(self, store: SessionStore, entry: Entry) -> dict[str, Any]:
@@ -200,23 +279,32 @@ class Exports:
             value: the instruction to write it.
         """
         self._let_go(value.errand)
+        if isinstance(value.request, m.Emitted):
+            self.streamed(value)
 
     def _let_go(self, errand: Errand) -> None:
         errand.entry.holds -= 1
         errand.store.settle(errand.entry)
 
     def _uncounted(
-        self, entry: Entry, store: SessionStore, request: m.Get | m.Transfer, decision: Decision
+        self, entry: Entry, store: SessionStore, request: m.Get | m.Transfer, decision: Decision, leaving: Any
     ) -> m.Error | None:
-        """Count an export that the owner counts, once for each value; return why it can't be."""
+        """Count an export that the owner counts, once for each value; return why it can't be.
+
+        What leaves costs as many queries as it has numbers of its own, what is refused for its values one.
+        """
         query = decision.query
-        if query is None or entry.counted:
+        run = entry.run
+        if query is None or entry.counted or (run is not None and (run.counted or entry.state is FAILED)):
             return None
         try:
-            self._ledger.count(query.group, store.user, query.limit)
+            numbers = numbers_of(entry, leaving) if decision.allowed else 1
+            self._ledger.count(query.group, store.user, query.limit, numbers)
         except (QueriesSpent, LedgerUnwritable) as error:
             return _error(request, error.code, f"{self._name} keeps {_named(entry)}: {error}")
         entry.counted = True
+        if run is not None:
+            run.counted = True
         return None
 
     def _unused(

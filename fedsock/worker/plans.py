@@ -17,11 +17,11 @@ from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.gradient import autograd
 from fedsock.plan.replay import Replay, Watch
 from fedsock.plan.steps import GRADIENT, Plan, Step
-from fedsock.policy.facts import OPEN
+from fedsock.policy.facts import OPEN, combine, trained
 from fedsock.worker.arguments import held_value, resolve
 from fedsock.worker.failures import op_error_class, too_long
 from fedsock.worker.jobs import Compute, Job
-from fedsock.worker.store import Entry
+from fedsock.worker.store import Entry, Run
 
 MOST_PLANS = 256
 """Plans that are kept ready to run; the one that was used longest ago goes first."""
@@ -72,6 +72,8 @@ class Plans:
         if len(replay.plan.outputs) != len(job.results):
             raise OpValueError(f"the plan has {len(replay.plan.outputs)} results, not {len(job.results)}")
         replay.check(leaves)
+        if private:
+            _mark(job, replay.plan.digest)
         known = replay.known(leaves)
         if known is not None and known.steady:
             if known.seconds > self._op_seconds:
@@ -94,6 +96,19 @@ class Plans:
                 self._ready.popitem(last=False)
         self._ready.move_to_end(text)
         return found
+
+
+def _mark(job: Job, digest: str) -> None:
+    """Give the results of a run on private inputs their facts: what plan made them, if they are data sets as they are.
+
+    Args:
+        job: the run.
+        digest: the plan's.
+    """
+    inputs = [entry.facts for entry in job.inputs]
+    facts, run = combine(inputs, trained("plan", digest, inputs)), Run()
+    for entry in job.results:
+        entry.facts, entry.run = facts, run
 
 
 class Guard(Watch):

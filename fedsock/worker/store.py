@@ -73,6 +73,19 @@ class State(Enum):
 PENDING, READY, FAILED, GIVEN_UP = State.PENDING, State.READY, State.FAILED, State.GIVEN_UP
 
 
+class Run:
+    """One run of a plan or a task: however many of its results leave, it counts once.
+
+    Attributes:
+        counted: it was.
+    """
+
+    __slots__ = ("counted",)
+
+    def __init__(self) -> None:
+        self.counted = False
+
+
 class Entry:
     """One stored value, or the place where one will be.
 
@@ -83,6 +96,7 @@ class Entry:
         failure: why there is none, once failed.
         facts: where it came from.
         withheld: its dtype, shape and failure could tell something private.
+        run: which made it, of a plan or a task with private data.
         share: how much of a sum its two largest rows make up; 0 where that can't decide anything.
         counted: an export of it was counted as a query.
         lineage: how it was made; None for most open values.
@@ -107,6 +121,7 @@ class Entry:
     withheld = False
     share = 0.0
     counted = False
+    run: Run | None = None
     lineage: Lineage | None = None
     charge = 0
     limit_shape: tuple[int, ...] = ()
@@ -203,9 +218,11 @@ class SessionStore:
         nbytes: bytes charged.
         objects: entries that count, listed or still needed.
         over: the session is gone.
+        mocks: names of made-up data that it used, which count for it as long as it lives.
         receivers: addresses of workers that values were delivered to.
         tally: of what its values' lineages hold on to.
         approved: ids for which an approval was used: it holds as long as the session holds the value.
+        refused: how often an export was refused, by what was refused and why.
     """
 
     __slots__ = (
@@ -215,12 +232,14 @@ class SessionStore:
         "entries",
         "expected",
         "last_id",
+        "mocks",
         "nbytes",
         "objects",
         "over",
         "quota_bytes",
         "quota_objects",
         "receivers",
+        "refused",
         "tally",
         "user",
     )
@@ -236,10 +255,21 @@ class SessionStore:
         self.nbytes = 0
         self.objects = 0
         self.over = False
+        self.refused: dict[tuple[Any, ...], int] = {}
         self._rising: list[int] = []
         self.receivers: set[str] = set()
+        self.mocks: set[str] = set()
         self.tally = Tally(quota_objects)
         self.approved: set[int | str] = set()
+
+    def stats(self) -> dict[str, int]:
+        """Return what it holds, and may hold."""
+        return {
+            "objects": self.objects,
+            "bytes": self.nbytes,
+            "quota_bytes": self.quota_bytes,
+            "quota_objects": self.quota_objects,
+        }
 
     def reaches(self, address: str) -> bool:
         """Return whether values may be delivered to a worker: to one of before, or while they aren't too many."""
@@ -267,6 +297,17 @@ class SessionStore:
             self.check_bytes(more)
         self.nbytes += more
         entry.charge = nbytes
+
+    def borrow(self, mock: str, nbytes: int) -> None:
+        """Count made-up data for this session once, which others may use too: it is full sooner, but refused nothing.
+
+        Args:
+            mock: its name.
+            nbytes: its size.
+        """
+        if mock not in self.mocks:
+            self.mocks.add(mock)
+            self.nbytes += nbytes
 
     def check_bytes(self, more: int) -> None:
         """Refuse more bytes than the session may hold.

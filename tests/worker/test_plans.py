@@ -11,8 +11,10 @@ import pytest
 from fedsock.plan import grad, gradient
 from fedsock.plan.program import Program
 from fedsock.protocol import messages as m
+from fedsock.worker.datasets import datasets_from_mapping
+from fedsock.worker.engine import Engine
 from fedsock.worker.plans import MOST_PLANS
-from tests.worker.driver import Driver, op, put, ref
+from tests.worker.driver import PEER, Driver, op, put, ref
 
 DATA = {"pay": np.array([3.0, 1.0, 2.0]), "city": np.array([0, 2, 1])}
 
@@ -179,3 +181,43 @@ def test_errors_say_where_the_failing_step_was_written() -> None:
     answer = driver.say(op(4, "run", ref(1), ref(2), ref(3)))[-1]
     assert answer.code == "op_value"
     assert "in add, written at test_plans.py:" in answer.message
+
+
+def sums(x: Any) -> Any:
+    return x.sum(), x.mean()
+
+
+def owner(train: Any) -> Driver:
+    data = datasets_from_mapping(DATA, True, {"train": train})
+    driver = Driver()
+    driver.engine = Engine("bob", data)
+    driver.engine.introduce(PEER, "ann")
+    return driver
+
+
+def test_results_of_a_listed_plan_leave_and_a_run_counts_once() -> None:
+    program = Program(sums).trace(np.zeros(3))
+    driver = owner({"plans": [program.digest], "min_rows": 3, "rounds": 1})
+    assert isinstance(ran(driver, program.to_json(), ref("pay"), n=2), m.Done)
+    assert [driver.say(m.Get(10 + place, id))[-1] for place, id in enumerate((2, 3, 2))] == [6.0, 2.0, 6.0]
+    driver.say(op(20, "run", ref(1), ref("pay"), n=2))
+    assert driver.say(m.Get(30, 21))[-1].code == "queries_spent"
+
+
+def test_of_another_plan_of_few_rows_or_of_what_was_worked_on_before_nothing_leaves() -> None:
+    program = Program(sums).trace(np.zeros(3))
+    text, listed = program.to_json(), {"plans": [program.digest], "min_rows": 3}
+    for train, fault in (
+        ({"plans": ["sha256:" + "0" * 64], "min_rows": 3}, program.digest),
+        ({"plans": [program.digest]}, "min_rows = 3"),
+    ):
+        driver = owner(train)
+        ran(driver, text, ref("pay"), n=2)
+        denied = driver.say(m.Get(10, 2))[-1]
+        assert denied.code == "export_denied" and fault in denied.message
+    driver = owner(listed)
+    driver.say(op(1, "multiply", ref("pay"), {"$array": {"dtype": "float64", "shape": [3], "data": "A" * 32}}))
+    driver.say(put(2, text), op(3, "run", ref(2), ref(1), n=2))
+    assert driver.say(m.Get(10, 3))[-1].code == "export_denied"
+    driver.say(op(11, "run", ref(2), ref("pay"), n=2), op(13, "add", ref(11), 0))
+    assert driver.say(m.Get(14, 13))[-1].code == "export_denied"
