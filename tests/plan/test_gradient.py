@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from autograd.numpy import numpy_vjps
 
 from fedsock.errors import ConfigError, NotDifferentiable
 from fedsock.ops import TABLE
@@ -78,6 +79,20 @@ def test_gradients_have_the_dtype_of_what_they_are_by(dtype: Any) -> None:
     assert value.dtype == dtype
     assert [slope.dtype for slope in slopes] == [dtype, dtype]
     assert [slope.shape for slope in slopes] == [(4, 5), (5,)]
+
+
+def test_the_way_back_of_float32_is_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    real = numpy_vjps.matmul_adjoint_1
+
+    def spy(a: Any, slope: Any, *more: Any) -> Any:
+        seen.append(np.result_type(slope))
+        return real(a, slope, *more)
+
+    monkeypatch.setattr(numpy_vjps, "matmul_adjoint_1", spy)
+    leaves = network(dtype=np.float32)
+    value_and_gradient(planned(mlp, *leaves), leaves, (0, 1, 2, 3))
+    assert seen == [np.float32, np.float32]
 
 
 @pytest.mark.parametrize("leaf", [2.0, np.float64(2.0), np.array(2.0), np.float32(2.0)])
