@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from fedsock.errors import Closed, ConfigError
+from fedsock.federated.arrays import FederatedArray
+from fedsock.federated.parts import Choice
+from fedsock.federated.source import federated
+from fedsock.federation import Federation
 from fedsock.hub.server import DRAIN_SECONDS, HubServer
 from fedsock.peer.peer import Peer
 from fedsock.session.handle import WorkerHandle
@@ -22,11 +27,10 @@ from fedsock.transport.base import Transport
 from fedsock.transport.memory import memory_pair
 from fedsock.transport.websocket import dial
 from fedsock.worker.datasets import datasets_from_mapping
-from fedsock.worker.engine import Engine
 from fedsock.worker.names import SESSION_PREFIX, worker_name_fault
 from fedsock.worker.policies import answering_of, policy_of_virtual
-from fedsock.worker.service import WorkerService
 from fedsock.worker.tasks import tasks_of_virtual
+from fedsock.worker.virtual import VirtualWorker
 
 DEFAULT_PORT = 8765
 MAX_FETCH_BYTES = 1 << 30
@@ -34,7 +38,7 @@ MAX_FETCH_BYTES = 1 << 30
 Dial = Callable[[], Awaitable[Transport]]
 
 
-class Connection(ABC):
+class Connection(Federation):
     """A scientist's side of a hub. Enter it with ``async with``, or await it and close it later.
 
     Attributes:
@@ -46,7 +50,7 @@ class Connection(ABC):
         self.url = ""
         self._timeout = timeout
         self._session: Session | None = None
-        self._virtual: dict[Peer, WorkerService] = {}
+        self._virtual: dict[Peer, VirtualWorker] = {}
         self._opening, self._leaving = asyncio.Lock(), asyncio.Lock()
         self._closed = False
 
@@ -155,8 +159,8 @@ class Connection(ABC):
             await asyncio.gather(*(peer.close() for peer in virtual))
             drain = None
         finally:
-            for service in virtual.values():
-                service.close()
+            for worker in virtual.values():
+                worker.close()
             try:
                 await asyncio.gather(*(peer.close(0) for peer in virtual))
             finally:
@@ -240,6 +244,17 @@ class Connection(ABC):
         """
         return await self._open_session.search(*tags)
 
+    def federated(
+        self,
+        *names: str,
+        workers: Iterable[WorkerHandle | str] | None = None,
+        on_missing: Choice = "raise",
+        on_denied: Choice = "raise",
+        timeout: float | None = None,
+    ) -> FederatedArray:
+        """Return one array whose rows live at many workers, in worker-name order; see ``federated.source``."""
+        return federated(self._open_session, names, workers, on_missing, on_denied, timeout)
+
     async def virtual_worker(
         self,
         name: str,
@@ -248,6 +263,7 @@ class Connection(ABC):
         policy: Any = None,
         mock: bool = False,
         tasks: Mapping[str, Callable[..., Any]] | None = None,
+        state: str | os.PathLike[str] | None = None,
     ) -> WorkerHandle:
         """Start a worker in this process: the same engine and the same bytes.
 
@@ -260,9 +276,11 @@ class Connection(ABC):
                 function that answers requests (``worker.policies.answering_of``).
             mock: offer made-up data of the same names, shapes and dtypes beside them (``.mock.datasets``).
             tasks: functions that it offers: name -> ``def task(data, …)`` (``worker.tasks`` says how they are called).
+            state: folder of what it must remember where something private may leave: budgets and queries spent,
+                requests and answers, the audit file; None: all that is forgotten with this process.
 
         Raises:
-            ConfigError: name, data, policy or tasks are wrong.
+            ConfigError: name, data, policy, tasks or state are wrong, or another worker uses the folder.
             NameTaken: another worker has the name.
 
         Cancelling leaves no worker.
@@ -273,16 +291,16 @@ class Connection(ABC):
             raise ConfigError(f"name={name!r}: {wrong}")
         datasets = datasets_from_mapping(data or {}, private, policy, mock)
         offered = tasks_of_virtual(tasks, datasets, policy_of_virtual(policy)[0])
-        service = WorkerService(Engine(name, datasets, answering=answering_of(policy), tasks=offered))
-        peer = Peer(name, "worker", self._dial, service, token=self._token())
-        service.attach(peer)
-        self._virtual[peer] = service
+        worker = VirtualWorker(name, datasets, answering_of(policy), state, offered)
+        peer = Peer(name, "worker", self._dial, worker.service, token=self._token())
+        worker.service.attach(peer)
+        self._virtual[peer] = worker
         try:
             await peer.start(self._timeout)
             return await session.worker(name, self._timeout)
         except BaseException:
             self._virtual.pop(peer, None)
-            service.close()
+            worker.close()
             await peer.close(0)
             raise
 

@@ -24,6 +24,10 @@ FedsockError
 ├── WorkerTimeout             the worker did not join, or a value did not come, in time (TimeoutError)
 ├── WorkerLost                the worker went away; ``ran`` is "no" or "maybe"
 ├── BacklogFull               too much is queued; await something
+├── FitError                  a federated fit that can't go on
+│   ├── NotEnoughWorkers      fewer workers gave an update than the strategy needs
+│   ├── UpdateRejected        what a worker gave can't be averaged (ValueError)
+│   └── CheckpointCorrupt     a checkpoint's file is none, or was damaged (ValueError)
 ├── WrongLoop                 used from another thread or event loop (RuntimeError)
 ├── PointerError
 │   ├── PointersApart         operands live at two workers (ValueError)
@@ -209,6 +213,30 @@ class BacklogFull(FedsockError):
     """More is queued for a worker than may be; await a result before sending more."""
 
     code = "backlog_full"
+
+
+class FitError(FedsockError):
+    """A federated fit can't go on."""
+
+    code = "fit"
+
+
+class NotEnoughWorkers(FitError):
+    """Fewer workers than the strategy needs are there, or gave an update; says of each why not."""
+
+    code = "not_enough_workers"
+
+
+class UpdateRejected(FitError, ValueError):
+    """What a worker gave can't be averaged: another form, NaN or infinities, or an absurd weight."""
+
+    code = "update_rejected"
+
+
+class CheckpointCorrupt(FitError, ValueError):
+    """A checkpoint's file is none, or was damaged; says which."""
+
+    code = "checkpoint_corrupt"
 
 
 class WrongLoop(FedsockError, RuntimeError):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from fedsock.errors import BadFrame, NameTaken, Superseded
+from fedsock.hub.lives import Lives
 from fedsock.hub.member import Member
 from fedsock.protocol.frames import Frame, is_binary, link_head, split
 from fedsock.protocol.hubmessages import (
@@ -80,6 +81,7 @@ class Router(Generic[M]):
         self._watchers: dict[str, set[M]] = {}
         # Whose outbox is full -> who was told to hold.
         self._holders: dict[M, set[M]] = {}
+        self._lives = Lives()
 
     def __len__(self) -> int:
         return len(self._by_address)
@@ -98,6 +100,15 @@ class Router(Generic[M]):
         holder = self._by_name.get(hello.name)
         return None if holder is None or holder.knows(hello.secret) else holder
 
+    def impostor(self, hello: Hello, user: str) -> bool:
+        """Return whether a newcomer's address is another's, who may be away: what is sent to it is not for this one.
+
+        Args:
+            hello: what the newcomer said.
+            user: who it is by its token.
+        """
+        return self._lives.another(f"{hello.name}@{hello.epoch}", hello.secret, user)
+
     def join(self, member: M, secret: str) -> None:
         """Let a peer in; who had its name until now is out.
 
@@ -110,6 +121,7 @@ class Router(Generic[M]):
             self._replace(holder, member, same_process=holder.knows(secret))
         workers = [other.address for other in self if other.role == "worker"] if member.role == "session" else []
         member.present = True
+        self._lives.note(member.address, secret, member.user)
         for frame in welcome(member.address, workers):
             self._put(member, frame)
         if member.role == "worker":

@@ -244,6 +244,8 @@ class HubServer:
             try:
                 hello, user = self._examine(frame, trusted)
                 await self._contend(hello)
+                if self._router.impostor(hello, user):
+                    raise _Refusal(NameTaken.code, "this address is another's: its epoch is one life's", hello)
             except _Refusal as refusal:
                 await self._refuse(transport, refusal)
                 return None

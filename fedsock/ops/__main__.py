@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from fedsock.ops.gradients import kind_of
 from fedsock.ops.passing import RULES
 from fedsock.ops.refusals import LOCAL
 from fedsock.ops.registry import Row
+from fedsock.ops.releases import RELEASE
 from fedsock.ops.table import TABLE
 
 _EXAMPLE = """example:
@@ -21,7 +23,13 @@ _EXAMPLE = """example:
 """
 
 _MARKS = """ops marked ~ hide shape, dtype and failure when an argument is private;
-where it says "follows rows" a result may still be known row by row, or as a listed reduction; all others mix rows"""
+where it says "follows rows" a result may still be known row by row, or as a listed reduction; of one that "mixes rows"
+nothing is known but what private data it derives from;
+"gradient" names ops that fedsock.grad differentiates, "flat" those whose gradient is 0"""
+
+
+_SLOPES = {"autograd": "gradient", "rewrite": "gradient", "constant": "flat", "none": ""}
+"""What the table says of each kind of gradient."""
 
 
 def signature_text(row: Row) -> str:
@@ -64,6 +72,13 @@ def results_text(row: Row) -> str:
     return f"{row.results} results" if row.results != 1 else ""
 
 
+def facts_text(row: Row) -> str:
+    """Return how facts of where private arguments came from pass through an op."""
+    if row.name == RELEASE:
+        return "has noise, and is open"
+    return "follows rows" if row.name in RULES else "mixes rows"
+
+
 def lines(table: Mapping[str, Row]) -> list[str]:
     """Return the table as text, a heading for each family."""
     printed: list[str] = []
@@ -74,8 +89,8 @@ def lines(table: Mapping[str, Row]) -> list[str]:
         for row in rows:
             mark = "~" if row.value_dependent else " "
             also = f"also {', '.join(names)}" if (names := spellings(row)) else ""
-            rows_kept = "follows rows" if row.name in RULES else ""
-            parts = (row.about.rstrip("."), results_text(row), also, rows_kept)
+            slope = _SLOPES[kind_of(row)]
+            parts = (row.about.rstrip("."), results_text(row), also, facts_text(row), slope)
             notes = "; ".join(part for part in parts if part)
             printed.append(f" {mark} {signature_text(row)}  {notes}")
     local = sorted(function.__name__ for function in LOCAL)
@@ -93,7 +108,8 @@ def described(row: Row) -> dict[str, Any]:
         ],
         "results": row.results if isinstance(row.results, int) else None,
         "value_dependent": row.value_dependent,
-        "follows_rows": row.name in RULES,
+        "facts": facts_text(row),
+        "gradient": kind_of(row),
         "also": spellings(row),
         "in_place": row.in_place,
         "numpy": [

@@ -11,6 +11,7 @@ from fedsock.ops.bounds import shape_of
 from fedsock.ops.inputs import Inputs, Passed, Rule, exact, exponents
 from fedsock.ops.rowwise import axes_of, reduced_form, spanned
 from fedsock.policy.facts import FUNCTION, Aggregate, Group, Rowwise
+from fedsock.policy.terms import MOST_CELLS
 
 # --- reductions ---------------------------------------------------------------------------------------------
 
@@ -111,8 +112,8 @@ def covariance(template: str) -> Rule:
 
 
 def _edges(bins: Any) -> tuple[float, ...] | None:
-    """Return the edges that bins are, if they are a list of numbers."""
-    if isinstance(bins, (list, tuple, np.ndarray)) and len(shape_of(bins)) == 1:
+    """Return the edges that bins are, if they are a list of numbers, and not more than an owner could list."""
+    if isinstance(bins, (list, tuple, np.ndarray)) and len(shape_of(bins)) == 1 and len(bins) <= MOST_CELLS + 1:
         array = np.asarray(bins)
         if array.dtype.kind in "biuf":
             return tuple(map(float, array))

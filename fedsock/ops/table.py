@@ -21,6 +21,7 @@ from fedsock.ops import (
     statistics,
     tasks,
 )
+from fedsock.ops.gradients import GRADIENTS
 from fedsock.ops.registry import assemble
 
 TABLE = assemble(
@@ -41,5 +42,6 @@ TABLE = assemble(
     plans.ROWS,
     bits.ROWS,
     positions.ROWS,
+    gradients=GRADIENTS,
 )
 """Every op by its name; read-only."""

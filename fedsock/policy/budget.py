@@ -241,7 +241,7 @@ def _units(epsilon: Decimal) -> int:
 def _decimal(units: int) -> Decimal:
     """Return a number of units of 10**-PLACES, exactly; Decimal's own arithmetic would round it."""
     exponent = -PLACES
-    while units and not units % 10:
+    while exponent < 0 and units and not units % 10:
         units //= 10
         exponent += 1
     return Decimal((0, tuple(int(digit) for digit in str(units)), exponent))

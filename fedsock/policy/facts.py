@@ -137,6 +137,8 @@ def known(sources: frozenset[str], form: Form | None = None) -> Facts:
         sources: names of private data sets; none gives OPEN.
         form: how their rows went in.
     """
+    if isinstance(form, Aggregate) and form.tables:  # with as many edges as a scientist likes: gone with its value
+        return Facts(sources, form) if sources else OPEN
     return _kept(sources, form) if sources else OPEN
 
 

@@ -20,7 +20,7 @@ class Query:
 
     Attributes:
         group: the row group's name.
-        limit: how many results of it one user may have.
+        limit: how many numbers of it one user may have.
     """
 
     group: str
@@ -276,6 +276,7 @@ class Policy:
         decisions = [RULES[terms.export].decide(facts, source, terms, share) for source, terms in agreed.items()]
         if isinstance(facts.form, Trained):
             decisions = _of_trained(facts.form, agreed, user, decisions)
+        decisions += _tables_beside(facts, agreed)
         denied = next((decision for decision in decisions if not decision.allowed), None)
         if denied is None and not approved and any(decision.asks for decision in decisions):
             denied = UNASKED
@@ -337,6 +338,18 @@ def _weighed(facts: Facts, agreed: Mapping[str, Terms]) -> Facts:
     if isinstance(form, Aggregate) and form.template != "count" and form.degree > 1 and any(public) and not all(public):
         return replace(facts, form=replace(form, weighted=True))
     return facts
+
+
+def _tables_beside(facts: Facts, agreed: Mapping[str, Terms]) -> list[Decision]:
+    """Return what the aggregate rule says of a table's axes whose data a user may have as they are.
+
+    Edges of one's own along such an axis pick single rows: what a table's cells are, its owner lists for each axis.
+    """
+    tabled = isinstance(facts.form, Aggregate) and facts.form.template == "count"
+    if not tabled or all(terms.export != "aggregate" for terms in agreed.values()):
+        return []
+    rule = RULES["aggregate"]
+    return [rule.decide(facts, name, terms, 0.0) for name, terms in agreed.items() if terms.export == "public"]
 
 
 def _query(facts: Facts, agreed: Mapping[str, Terms]) -> Query | None:

@@ -14,6 +14,9 @@ Mode = Literal["deny", "public", "aggregate", "dp", "ask"]
 
 MODES: tuple[Mode, ...] = ("deny", "public", "aggregate", "dp", "ask")
 
+MOST_CELLS = 10_000
+"""Cells that an axis of a table may have."""
+
 Cells = int | tuple[float, ...]
 """Cells of a table's axis: so many categories 0, 1, …, or edges."""
 
@@ -56,7 +59,7 @@ class Terms:
         export: what may leave.
         min_rows: rows of a group, and of a table's cell, at least.
         round_to: counts are rounded to multiples of it.
-        max_queries: results that one user may have of a row group; None: as many as they like.
+        max_queries: numbers that one user may have of a row group; None: as many as they like.
         row_functions: "listed", or "any": sums of any function of a row may leave, and of weighted rows.
         max_rows_per_subject: rows that one person may have: noise hides so many at once.
         group_by: cells that tables of this data set may have; None: no tables.

@@ -17,7 +17,6 @@ from fedsock.errors import (
 from fedsock.expression import NO_KWARGS, Expression
 from fedsock.ops import TABLE, fill, leaves, template_of
 from fedsock.ops.releases import RELEASE
-from fedsock.policy.budget import decimal_of
 from fedsock.protocol import messages, values
 from fedsock.session import display, transfer
 from fedsock.session.emissions import Streaming
@@ -244,8 +243,8 @@ class Pointer(Streaming, Expression):
         named = {name: np.asarray(value) for name, value in given.items() if value is not None}
         if kind == "quantile":
             named["quantile"] = quantile  # type: ignore[assignment]  # a number among arrays
-        text = str(decimal_of(epsilon))
-        return self._apply(RELEASE, (self, kind, axis), {"epsilon": text, **named})  # type: ignore[no-any-return]
+        # As it was written, for no float is a tenth; the worker says what is wrong with it.
+        return self._apply(RELEASE, (self, kind, axis), {"epsilon": str(epsilon), **named})  # type: ignore[no-any-return]
 
     def copy(self, worker: WorkerHandle | str | None = None) -> Pointer:
         """Return a pointer to a copy, at once.

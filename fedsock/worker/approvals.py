@@ -11,8 +11,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -41,6 +42,9 @@ from fedsock.worker.state import State
 MOST_WAITING = 100
 """Requests of one user that may wait for an answer."""
 
+MOST_A_DAY = 200
+"""Requests of one user in a day, answered or not: each is kept for good."""
+
 log = logging.getLogger("fedsock.worker")
 
 
@@ -64,12 +68,13 @@ class Approvals:
         self._book = Book()
         self._numbers: dict[tuple[str, str], list[int]] = {}
         self._waiting: dict[str, dict[str, Asked]] = {}
+        self._times: dict[str, deque[str]] = {}
         self._granted: set[str] = set()
         self._count = 0
         self._lock = threading.RLock()
         self._journal = Journal(state, REQUESTS)
         self._answers = state.path(ANSWERS)
-        self._seen: tuple[int, int] = (0, 0)
+        self._seen: tuple[int, int, int] = (0, 0, 0)
         self._end = 0
         try:
             self._journal.replay(self._parsed, self._keep, self._recover)
@@ -87,10 +92,10 @@ class Approvals:
             why: the scientist's words.
             shape: of the value, in words.
             expression: for the owner to read.
-            flagged: constants in it that are as long as the rows.
+            flagged: constants in it that are as long as the rows, or not shown whole.
 
         Raises:
-            QuotaExceeded: as many of this user's wait as may.
+            QuotaExceeded: as many of this user's wait as may, or were made within a day.
             LedgerUnwritable: it can't be written down.
         """
         with self._lock:
@@ -100,8 +105,14 @@ class Approvals:
                 return waiting[digest]
             if len(waiting) >= MOST_WAITING:
                 raise QuotaExceeded(f"{len(waiting)} requests of {user} wait for an answer already: await those first")
+            now = self._now()
+            times = self._times.get(user, deque())
+            if len(times) == MOST_A_DAY and times[0] > stamp(now - timedelta(days=1)):
+                raise QuotaExceeded(
+                    f"{user} made {MOST_A_DAY} requests within a day: await their answers, ask tomorrow"
+                )
             number = len(self._book.asked) + 1
-            n, at = self._count + 1, stamp(self._now())
+            n, at = self._count + 1, stamp(now)
             asked = Asked(n, at, number, user, digest, why, shape, expression, flagged)
             self._append(asked)
             return asked
@@ -227,16 +238,16 @@ class Approvals:
             return
         try:
             status = os.stat(path)
-            now = (status.st_ino, status.st_size)
+            now = (status.st_ino, status.st_size, status.st_mtime_ns)
         except FileNotFoundError:
-            now = (0, 0)
+            now = (0, 0, 0)
         except OSError as error:
             raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
         before, self._seen = self._seen, now
         if now == before:
             return
-        if now[0] != before[0] or now[1] < self._end:
-            # Another file, or none: what only the old one says holds no more.
+        if now[0] != before[0] or now[1] <= self._end:
+            # Another file, or none, or one that was changed: what only the old one says holds no more.
             self._forget_answers()
         for line, end in whole_lines(path, self._end) if now[0] else ():
             self._take(parsed_answer(line, path))
@@ -266,4 +277,5 @@ class Approvals:
         self._book.add(line)
         if isinstance(line, Asked):
             self._numbers.setdefault((line.user, line.digest), []).append(line.number)
+            self._times.setdefault(line.user, deque(maxlen=MOST_A_DAY)).append(line.at)
             self._waiting.setdefault(line.user, {})[line.digest] = line

@@ -29,9 +29,21 @@ from fedsock.worker.failures import failed_because
 from fedsock.worker.jobs import Errand, Instruction, Send, SendValue
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.replies import Replies
-from fedsock.worker.requestbook import Approved
+from fedsock.worker.requestbook import Approved, Asked
 from fedsock.worker.requests import Requests
 from fedsock.worker.store import FAILED, MOST_RECEIVERS, Entry, SessionStore, kind_of, size_of
+
+MOST_NAMED = 50
+"""Sources of a value that a line of the audit file names."""
+
+MOST_REASON = 200
+"""Letters of a reason in such a line; the scientist is told all of it."""
+
+MOST_REFUSED = 10_000
+"""Refusals of a session that are told from new ones."""
+
+_SYNCED = frozenset({"query", "approval", "request"})
+"""Keys of lines that are on the disk before anything leaves."""
 
 UNSENDABLE = frozenset({"Generator"})
 """Kinds of values that stay where they are."""
@@ -85,7 +97,7 @@ class Exports:
         if self._requests.later(errand, self.answer):
             return
         if isinstance(request, m.Request):
-            self._requests.file(errand)
+            self._note_request(errand, self._requests.file(errand))
             self._let_go(errand)
             return
         assert not isinstance(request, m.Emitted)  # noqa: S101  # of those ``refuses_stream`` decides
@@ -94,11 +106,11 @@ class Exports:
         decision = self.policy.export(entry.facts, store.user, entry.share, approved=approved)
         leaving = _as_it_leaves(entry, decision)
         refusal = (
-            self._uncounted(entry, store, request, decision)
+            self._uncounted(entry, store, request, decision, leaving)
             or self._refusal(entry, request, decision, leaving)
             or self._unused(entry, store, request, approval)
         )
-        self._note(errand, decision, refusal, approval)
+        self._note(errand, decision, refusal, approval, leaving)
         if refusal is not None:
             self._replies.send(store.address, refusal)
             self._let_go(errand)
@@ -121,7 +133,7 @@ class Exports:
             return instructions
         decisions, self._decisions = self._decisions, []
         try:
-            self._audit.write(decisions, sync=any("query" in one or "approval" in one for one in decisions))
+            self._audit.write(decisions, sync=any(not _SYNCED.isdisjoint(one) for one in decisions))
         except AuditUnwritable as error:
             return [self._kept_back(one, error) for one in instructions]
         return instructions
@@ -141,15 +153,22 @@ class Exports:
         return Send(instruction.errand.store.address, _error(request, error.code, text))
 
     def _note(
-        self, errand: Errand, decision: Decision, refusal: m.Error | None, approval: Approved | None = None
+        self, errand: Errand, decision: Decision, refusal: m.Error | None, approval: Approved | None, leaving: Any
     ) -> None:
         """Write down, with the next batch, what was decided on a private value."""
         entry, store, request = errand.entry, errand.store, errand.request
         if self._audit is None or not entry.facts.private:
             return
-        record = _written_down(entry, store, decision, refusal)
+        reason = (decision.reason if refusal is None or not decision.allowed else refusal.code)[:MOST_REASON]
+        times = 1 if refusal is None else _times(store, (entry.id, type(request).__name__, decision.rule, reason))
+        if times & (times - 1):
+            return  # asked again and again; the line of the next power of two counts it
+        record = _written_down(entry, store, decision.rule, reason, refusal is None)
+        if times > 1:
+            record["times"] = times
         if decision.query is not None:
             record["query"] = decision.query.limit
+            record["numbers"] = _numbers(entry, leaving)
         if approval is not None:
             record |= {"request": approval.number, "approval": approval.id}
         if isinstance(request, m.Transfer):
@@ -196,10 +215,22 @@ class Exports:
         if not entry.facts.private:
             return None
         found = self._of_stream(entry, store)
-        full = self._uncounted(entry, store, m.Get(int(entry.id), entry.id), found)
+        full = self._uncounted(entry, store, m.Get(int(entry.id), entry.id), found, None)
         if self._audit is not None:
-            self._decisions.append({**_written_down(entry, store, found, full), "streamed": True})
+            reason = found.reason if full is None else full.code
+            self._decisions.append({**_written_down(entry, store, found.rule, reason, full is None), "streamed": True})
         return None if full is None else m.Failure(int(entry.id), full.code, full.message)
+
+    def _note_request(self, errand: Errand, asked: Asked | None) -> None:
+        """Write down that the owner was asked; again, when twice as often as last."""
+        if self._audit is None or asked is None:
+            return
+        store = errand.store
+        times = _times(store, ("request", asked.number))
+        if not times & (times - 1):
+            record = {"t": "request", "user": store.user, "session": store.address, "request": asked.number}
+            told = {"digest": asked.digest, "flagged": asked.flagged} | ({"times": times} if times > 1 else {})
+            self._decisions.append({**record, **told, **_sources(errand.entry)})
 
     def terms(self, store: SessionStore, entry: Entry) -> dict[str, Any]:
         """Return what the owner agreed on a data set with a session's user, and what of it is left.
@@ -261,15 +292,19 @@ class Exports:
         errand.store.settle(errand.entry)
 
     def _uncounted(
-        self, entry: Entry, store: SessionStore, request: m.Get | m.Transfer, decision: Decision
+        self, entry: Entry, store: SessionStore, request: m.Get | m.Transfer, decision: Decision, leaving: Any
     ) -> m.Error | None:
-        """Count an export that the owner counts, once for each value; return why it can't be."""
+        """Count an export that the owner counts, once for each value; return why it can't be.
+
+        What leaves costs as many queries as it has numbers of its own, what is refused for its values one.
+        """
         query = decision.query
         run = entry.run
         if query is None or entry.counted or (run is not None and (run.counted or entry.state is FAILED)):
             return None
         try:
-            self._ledger.count(query.group, store.user, query.limit)
+            numbers = _numbers(entry, leaving) if decision.allowed else 1
+            self._ledger.count(query.group, store.user, query.limit, numbers)
         except (QueriesSpent, LedgerUnwritable) as error:
             return _error(request, error.code, f"{self._name} keeps {_named(entry)}: {error}")
         entry.counted = True
@@ -325,18 +360,18 @@ class Exports:
         return None
 
 
-def _written_down(entry: Entry, store: SessionStore, decision: Decision, refusal: m.Error | None) -> dict[str, Any]:
+def _written_down(entry: Entry, store: SessionStore, rule: str, reason: str, allowed: bool) -> dict[str, Any]:
     """Return what the owner's file says of a decision."""
     record: dict[str, Any] = {
         "t": "export",
         "user": store.user,
         "session": store.address,
         "object": entry.id,
-        "allowed": refusal is None,
-        "rule": decision.rule,
-        "reason": decision.reason if refusal is None or not decision.allowed else refusal.code,
+        "allowed": allowed,
+        "rule": rule,
+        "reason": reason,
         "kind": entry.facts.kind,
-        "sources": sorted(entry.facts.sources),
+        **_sources(entry),
     }
     form = entry.facts.form
     if isinstance(form, Aggregate):
@@ -350,6 +385,29 @@ def _as_it_leaves(entry: Entry, decision: Decision) -> Any:
     if decision.rounding is None or entry.state is FAILED:
         return entry.value
     return rounded(entry.value, decision.rounding)
+
+
+def _times(store: SessionStore, what: tuple[Any, ...]) -> int:
+    """Return how often a session was refused the same, now included: asking for nothing must fill no disk."""
+    if len(store.refused) >= MOST_REFUSED:
+        store.refused.clear()
+    store.refused[what] = times = store.refused.get(what, 0) + 1
+    return times
+
+
+def _sources(entry: Entry) -> dict[str, Any]:
+    """Return what a line of the audit file says of where a value came from."""
+    sources = sorted(entry.facts.sources)
+    more = len(sources) - MOST_NAMED
+    return {"sources": sources[:MOST_NAMED]} | ({"more_sources": more} if more > 0 else {})
+
+
+def _numbers(entry: Entry, leaving: Any) -> int:
+    """Return what a result costs: a run one, else each number of its own; a covariance has most of its twice."""
+    form, count = entry.facts.form, 1 if entry.run is not None else int(np.size(leaving))
+    if isinstance(form, Aggregate) and form.template in ("cov", "corrcoef") and np.ndim(leaving) == 2:
+        count = len(leaving) * (len(leaving) + 1) // 2
+    return max(count, 1)
 
 
 def _named(entry: Entry) -> str:

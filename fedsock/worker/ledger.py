@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
@@ -55,11 +56,18 @@ class Charge(Line, frozen=True, tag="charge"):
     what: str
 
 
-class Query(Line, frozen=True, tag="query"):
-    """A query was answered, or refused for what the values are."""
+class Query(Line, frozen=True, tag="query", omit_defaults=True):
+    """Numbers left, or one result was refused for what the values are.
+
+    Attributes:
+        group: the row group.
+        user: who asked.
+        numbers: how many queries that is; older files, and lines of one, don't say it.
+    """
 
     group: str
     user: str
+    numbers: Annotated[int, msgspec.Meta(ge=1)] = 1
 
 
 class Recovered(Line, frozen=True, tag="recovered"):
@@ -159,25 +167,30 @@ class Ledger:
         account = self._accounts.get(group)
         return Decimal(0) if account is None else account.left(user)
 
-    def count(self, group: str, user: str, limit: int) -> None:
-        """Count a query, before it is answered.
+    def count(self, group: str, user: str, limit: int, numbers: int = 1) -> None:
+        """Count queries, before they are answered.
+
+        A query is one number, not one result: each is an equation in the rows, and a product of matrices with a
+        thousand of them tells as much as a thousand sums.
 
         Args:
             group: the row group that it is about.
             user: who asks.
             limit: so many the owner allows this user for this group.
+            numbers: so many leave at once.
 
         Raises:
-            QueriesSpent: so many were counted already.
+            QueriesSpent: less than that is left; nothing is counted.
             LedgerUnwritable: it can't be written down; nothing may be released.
         """
         with self._lock:
-            if self._queries.get((group, user), 0) >= limit:
+            if numbers > (left := self.queries_left(group, user, limit)):
+                rest = f"{left} are left; this has {numbers} numbers: ask for fewer, or" if left else "all are used up;"
                 raise QueriesSpent(
-                    f"the owner allows {user} {limit} queries on {group!r}, and all are used up; ask the owner for more"
+                    f"the owner allows {user} {limit} queries on {group!r}, and {rest} ask the owner for more"
                 )
-            self._append(Query(self._count + 1, self._stamp(), group, user))
-            self._add_query(group, user)
+            self._append(Query(self._count + 1, self._stamp(), group, user, numbers))
+            self._add_query(group, user, numbers)
 
     def queries_left(self, group: str, user: str, limit: int) -> int:
         """Return how many queries a user may still ask; waits for no disk, like ``left``.
@@ -194,8 +207,8 @@ class Ledger:
         with self._lock:
             self._journal.close()
 
-    def _add_query(self, group: str, user: str) -> None:
-        self._queries[group, user] = self._queries.get((group, user), 0) + 1
+    def _add_query(self, group: str, user: str, numbers: int) -> None:
+        self._queries[group, user] = self._queries.get((group, user), 0) + numbers
 
     def _stamp(self) -> str:
         return self._now().isoformat(timespec="milliseconds")
@@ -237,7 +250,7 @@ class Ledger:
     def _replay(self, line: Charge | Query | Recovered) -> None:
         self._count = line.n
         if isinstance(line, Query):
-            self._add_query(line.group, line.user)
+            self._add_query(line.group, line.user, line.numbers)
         elif isinstance(line, Charge) and (account := self._accounts.get(line.group)) is not None:
             if line.mode == "zcdp" and account.budget.mode == "pure":
                 raise ConfigError(

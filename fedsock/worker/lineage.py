@@ -34,6 +34,9 @@ MOST_BYTES = 1 << 20
 MOST_PARTS = 1_000
 """Values in one argument that is a list or another tree of values made at the worker."""
 
+MOST_PARTS_TOGETHER = 20_000
+"""Arguments of all ops of a lineage that somebody can be asked to read: they are walked in hundredths of a second."""
+
 AT_ONCE_BYTES = 1 << 20
 """Data sets above this size get their digest in a thread."""
 
@@ -147,19 +150,28 @@ class Made:
         kwargs: the same by name.
         part: which of its results this is; -1: its only one.
         depth: the longest way down to a data set, in ops.
+        parts: of its arguments, those in lists and other trees among them.
         digest: see ``digest``; None until it was asked for.
     """
 
-    __slots__ = ("_gone", "args", "depth", "digest", "fn", "kwargs", "part")
+    __slots__ = ("_gone", "args", "depth", "digest", "fn", "kwargs", "part", "parts")
 
     def __init__(
-        self, fn: str, args: list[Any], kwargs: Mapping[str, Any], part: int, depth: int, gone: list[None]
+        self,
+        fn: str,
+        args: list[Any],
+        kwargs: Mapping[str, Any],
+        part: int,
+        depth: int,
+        gone: list[None],
+        parts: int,
     ) -> None:
         self.fn = fn
         self.args = args
         self.kwargs = kwargs
         self.part = part
         self.depth = depth
+        self.parts = parts
         self.digest: bytes | None = None
         self._gone = gone
 
@@ -200,7 +212,7 @@ def note(job: Job) -> None:
     if depth >= MOST_OPS or not tally.add():
         results[0].lineage = TOO_LONG
     else:
-        results[0].lineage = Made(job.op.fn, args, _NO_NAMES, -1, depth + 1, tally.gone)
+        results[0].lineage = Made(job.op.fn, args, _NO_NAMES, -1, depth + 1, tally.gone, len(args))
 
 
 def _note_all(job: Job) -> None:
@@ -219,7 +231,8 @@ def _note_all(job: Job) -> None:
         if reader.depth >= MOST_OPS or not tally.add():
             entry.lineage = TOO_LONG
         else:
-            entry.lineage = Made(job.op.fn, args, kwargs, -1 if single else place, reader.depth + 1, tally.gone)
+            part, parts = -1 if single else place, len(args) + len(kwargs) + reader.parts
+            entry.lineage = Made(job.op.fn, args, kwargs, part, reader.depth + 1, tally.gone, parts)
 
 
 def _of(entry: Entry) -> Lineage:
@@ -319,6 +332,7 @@ def flat(lineage: Lineage) -> list[Made | Given | Constant] | None:
     seen: set[int] = set()
     constants: set[int] = set()
     ops = nbytes = 0
+    parts = lineage.parts if isinstance(lineage, Made) else 0
     stack: list[tuple[Made | Given | Constant, Iterator[Made | Given | Constant]]] = [(lineage, _below(lineage))]
     while stack:
         node, below = stack[-1]
@@ -326,6 +340,9 @@ def flat(lineage: Lineage) -> list[Made | Given | Constant] | None:
         if under is not None:
             if id(under) not in seen:
                 seen.add(id(under))
+                parts += under.parts if isinstance(under, Made) else 0
+                if parts > MOST_PARTS_TOGETHER:
+                    return None
                 stack.append((under, _below(under)))
             continue
         stack.pop()

@@ -26,7 +26,7 @@ import numpy as np
 
 from fedsock.errors import ConfigError, OpTypeError, OpValueError
 from fedsock.typing import Array, Shape
-from fedsock.worker.tallies import GRID, MOST_ROWS, REPLACE_ONE, Additive, Count, Histogram, Quantile, Sum
+from fedsock.worker.tallies import GRID, MOST_NUMBERS, MOST_ROWS, REPLACE_ONE, Additive, Count, Histogram, Quantile, Sum
 
 try:
     from opendp import domains, measurements, measures, metrics
@@ -41,9 +41,6 @@ MOST_SCALE = 2.0**56
 
 MOST_SUBJECT_ROWS = 2**20
 """No subject may have more rows."""
-
-MOST_NUMBERS = 2**14
-"""Numbers in one release: columns, cells or candidates. Noise for so many takes about half a second."""
 
 LARGEST_BOUND = 1e100
 """Bounds lie within it and differ by at least its inverse, so that no float made of them overflows."""

@@ -56,6 +56,8 @@ class Mocks:
             ref: ``mock:`` and a data set's name.
         """
         entry = self.entries.get(ref)
+        if entry is not None:
+            store.borrow(ref, entry.value.nbytes)
         if entry is not None and entry.state is PENDING and ref not in self._being_made:
             self._being_made.add(ref)
             dataset = self._datasets[ref]

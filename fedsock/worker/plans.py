@@ -14,8 +14,9 @@ import numpy as np
 
 from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, QuotaExceeded
 from fedsock.ops.schema import NUMERIC_KINDS
+from fedsock.plan.gradient import autograd
 from fedsock.plan.replay import Replay, Watch
-from fedsock.plan.steps import Plan, Step
+from fedsock.plan.steps import GRADIENT, Plan, Step
 from fedsock.policy.facts import OPEN, combine, trained
 from fedsock.worker.arguments import held_value, resolve
 from fedsock.worker.failures import op_error_class, too_long
@@ -49,6 +50,7 @@ class Plans:
         Raises:
             PlanInvalid, UnknownOp: it is no plan, or none for this worker.
             PlanMismatch: the inputs are not what it takes.
+            ConfigError: it has a gradient, and this worker no autograd.
             OpValueError: private inputs of which success or shapes could tell something.
             QuotaExceeded, OpTooLong: it is known to take too much.
         """
@@ -85,7 +87,10 @@ class Plans:
     def _read(self, text: str) -> Replay:
         found = self._ready.get(text)
         if found is None:
-            found = Replay(Plan.from_json(text))
+            plan = Plan.from_json(text)
+            if any(step.op == GRADIENT for step in plan.steps):
+                autograd()  # a missing extra is found before private data can make a secret of it
+            found = Replay(plan)
             self._ready[text] = found
             if len(self._ready) > MOST_PLANS:
                 self._ready.popitem(last=False)

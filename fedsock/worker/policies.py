@@ -11,12 +11,20 @@ from typing import Any, Literal, cast
 
 from fedsock.errors import ConfigError
 from fedsock.policy.budget import Budget
-from fedsock.policy.terms import ANY_PLAN, METRICS, MODES, Agreement, Cells, Metrics, Mode, Terms, TrainTerms
+from fedsock.policy.terms import (
+    ANY_PLAN,
+    METRICS,
+    MODES,
+    MOST_CELLS,
+    Agreement,
+    Cells,
+    Metrics,
+    Mode,
+    Terms,
+    TrainTerms,
+)
 from fedsock.worker.complaints import suggestion
 from fedsock.worker.settings import Settings
-
-MOST_CELLS = 10_000
-"""Cells that an axis of a table may have."""
 
 ROW_FUNCTIONS = ("listed", "any")
 
@@ -102,8 +110,8 @@ def answering_of(policy: Any) -> Callable[[Any], Any] | None:
 
     Args:
         policy: what ``policy_of_virtual`` takes; ``answer`` in it is called with each request (its ``number``,
-            ``user``, ``why``, ``shape``, ``expression`` and ``flagged``) and returns True, or a number of exports,
-            to approve it; False, or the reason, to deny it; None to leave it open.
+            ``user``, ``why``, ``shape``, ``expression`` and ``flagged``) and returns True, a number of exports, or
+            ``{"count": …, "days": …}``, to approve it; False, or the reason, to deny it; None to leave it open.
 
     Raises:
         ConfigError: it can't be called.

@@ -36,6 +36,9 @@ Afford = Callable[[Job, Row, Bound, Sequence[Any], Mapping[str, Any]], float]
 
 _NUMBERS = frozenset({bool, float, complex})
 
+TOLD_BY_USER = frozenset({"bincount"})
+"""What is computed depends on what its owner lists for this user: nothing is known of it from another's call."""
+
 MOST_KNOWN = 4_096
 """Kinds of calls that are remembered; past it all are forgotten, and worked out again as they come."""
 
@@ -163,7 +166,7 @@ def _key(job: Job, row: Row) -> tuple[Any, ...] | None:
     """
     if job.nested or job.failure is not None or row.results != 1 or row.name == RELEASE:
         return None
-    if len(job.args) not in row.plain:
+    if len(job.args) not in row.plain or row.name in TOLD_BY_USER:
         return None
     parts: list[Any] = [row.name, job.weight]
     for arg in job.args:

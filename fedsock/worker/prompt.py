@@ -7,12 +7,15 @@ from collections.abc import Callable
 
 from fedsock.errors import FedsockError
 from fedsock.worker.approvals import Approvals
-from fedsock.worker.requestbook import DAYS, Asked, approval, denial, described, utc
+from fedsock.worker.requestbook import DAYS, MOST_COUNT, MOST_DAYS, Asked, approval, denial, described, utc
 
 LINE_BYTES = 10_000
 """Bytes of a line that are kept while its end isn't there."""
 
-HOW = "y approves it once, y 5 five times, n and a reason denies it; nothing leaves it open"
+HOW = (
+    f"y approves it once within {DAYS} days, y 5 five times, y 5 7 five times within 7 days, n and a reason denies it; "
+    "nothing leaves it open"
+)
 
 
 class Prompt:
@@ -67,8 +70,8 @@ class Prompt:
         word, _, rest = text.strip().partition(" ")
         rest = rest.strip()
         try:
-            if word == "y" and (not rest or (rest.isdecimal() and 0 < int(rest) <= 1_000_000)):
-                self._approvals.answer(approval(asked, int(rest or 1), DAYS, utc()))
+            if word == "y" and (terms := _count_and_days(rest)) is not None:
+                self._approvals.answer(approval(asked, *terms, utc()))
                 self._say(f"request {asked.number} is approved")
             elif word == "n" and rest:
                 self._approvals.answer(denial(asked, rest[:1_000], utc()))
@@ -91,6 +94,15 @@ class Prompt:
         self._shown = [asked for asked in self._shown if asked.number in waiting]
         if self._shown:
             self._say("\n".join([*described(self._shown[0], "waiting")[:-1], HOW]))
+
+
+def _count_and_days(text: str) -> tuple[int, int] | None:
+    """Return for how many exports, and days, a yes holds; None where that isn't what stands behind it."""
+    words = text.split()
+    if len(words) > 2 or not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
+        return None
+    count, days = [*map(int, words), *(1, DAYS)[len(words) :]]
+    return (count, days) if 0 < count <= MOST_COUNT and 0 < days <= MOST_DAYS else None
 
 
 def _print(text: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,8 @@ LINE_CHARS = 90
 MOST_CHARS = 100_000
 """Letters of all lines; nobody reads more."""
 
-TEXT_CHARS = 60
-"""Letters that are shown of a text."""
+WHOLE_CHARS = 1_000
+"""Letters of one constant that are shown; what is kept of it as it is (``SMALL_BYTES``) has hardly ever more."""
 
 _BINARY = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "floor_divide": "//", "remainder": "%", "power": "**",
@@ -37,7 +36,8 @@ class Readable:
 
     Attributes:
         text: the lines; None: they are too many to be read.
-        flagged: how many constants have as many elements as the private data has rows, or half as many.
+        flagged: how many constants may pick out single rows unseen: they have as many elements as the private data has
+            rows, or half as many, or are not shown whole.
     """
 
     def __init__(self, order: list[Made | Given | Constant]) -> None:
@@ -71,7 +71,7 @@ class Readable:
 
     def _said(self, node: Made | Given | Constant) -> str:
         if isinstance(node, Given):
-            return f"data[{_quoted(node.name)}]"
+            return f"data[{node.name!a}]"
         if isinstance(node, Constant):
             return self._constant(node)
         args = node.args
@@ -111,22 +111,27 @@ class Readable:
         if kind is tuple:
             return f"({', '.join(map(self._value, tree))}{',' if len(tree) == 1 else ''})"
         if kind is dict:
-            return "{%s}" % ", ".join(f"{_quoted(key)}: {self._value(part)}" for key, part in tree.items())  # noqa: UP031
+            return "{%s}" % ", ".join(f"{key!a}: {self._value(part)}" for key, part in tree.items())  # noqa: UP031
         if kind is slice:
             return f"slice({', '.join(map(self._value, (tree.start, tree.stop, tree.step)))})"
-        return _plain(tree)
+        return self._plain(tree)
 
     def _constant(self, node: Constant) -> str:
         mark = "" if node.kind == "str" else self._mark(*node.shape, math.prod(node.shape))
         if node.nbytes and node.head:
-            shown = ", ".join(_plain(part) for part in node.head)
-            return f"<{node.kind}{list(node.shape)}: {shown}, …{mark}>"
+            shown = ", ".join(_cut(ascii(part)) for part in node.head)
+            return f"<{node.kind}{list(node.shape)}: {shown}, …{mark or self._hidden()}>"
         value = node.value
         if isinstance(value, np.ndarray):
-            return f"<{node.kind}{list(node.shape)}: {_plain(value.tolist())}{mark}>"
+            return f"<{node.kind}{list(node.shape)}: {self._plain(value.tolist(), mark)}>"
         if value is None and node.kind != "NoneType":
-            return f"<{node.kind} of {node.nbytes:,} bytes{mark}>"
-        return f"{_plain(value)}{mark}"
+            return f"<{node.kind} of {node.nbytes:,} bytes{mark or self._hidden()}>"
+        return self._plain(value, mark)
+
+    def _plain(self, value: Any, mark: str = "") -> str:
+        """Return a value and its mark; one that it is too long to be shown whole, where it has no other."""
+        text = "..." if value is Ellipsis else ascii(value)  # in ASCII nothing hides, or reads as something else
+        return f"{text}{mark}" if len(text) <= WHOLE_CHARS else f"{_cut(text)}{mark or self._hidden()}"
 
     def _mark(self, *sizes: int) -> str:
         # A mask over most of the rows picks one as well as a mask over all.
@@ -135,21 +140,11 @@ class Readable:
         self.flagged += 1
         return " AS LONG AS THE ROWS"
 
-
-def _plain(value: Any) -> str:
-    if isinstance(value, str):
-        return _quoted(value)
-    if isinstance(value, (list, tuple, Mapping)):
-        return _cut(ascii(value), 4 * TEXT_CHARS)
-    if value is Ellipsis:
-        return "..."
-    return _cut(ascii(value), TEXT_CHARS)
+    def _hidden(self) -> str:
+        # Shorter than the rows, it may still pick some, or be joined with others.
+        self.flagged += 1
+        return " NOT SHOWN WHOLE"
 
 
-def _quoted(text: str) -> str:
-    """Return a text in quotes, with nothing in it that a terminal would obey."""
-    return repr(_cut(text, TEXT_CHARS)) if text.isprintable() else ascii(_cut(text, TEXT_CHARS))
-
-
-def _cut(text: str, chars: int) -> str:
-    return text if len(text) <= chars else text[: chars - 1] + "…"
+def _cut(text: str) -> str:
+    return text if len(text) <= WHOLE_CHARS else text[: WHOLE_CHARS - 1] + "…"

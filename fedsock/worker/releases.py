@@ -17,6 +17,7 @@ from fedsock.worker.audit import Audit
 from fedsock.worker.jobs import Job
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.store import Entry
+from fedsock.worker.tallies import MOST_NUMBERS
 
 RELEASE_SECONDS = 0.005
 """A draw and a write to the disk: always more than an op that runs inline."""
@@ -83,7 +84,10 @@ class Releases:
             raise OpValueError("bounds, edges and candidates are public: give numbers of your own")
         form = entry.facts.form
         if type(form) is not Rowwise or entry.withheld:
-            raise ExportDenied("noise is for values that keep each row apart; this one doesn't (rule dp)")
+            raise ExportDenied(
+                "noise is for values that keep each row apart; this one doesn't (rule dp). "
+                "Next: p.dp_release(…) before it is reduced, indexed or sorted along the rows"
+            )
         _check_axis(value, axis)
         if axis % value.ndim != form.axis:
             raise OpValueError(f"the rows of {form.group.name} are along axis {form.axis}, not {axis}")
@@ -103,10 +107,10 @@ class Releases:
             moved.dtype,
             epsilon=_epsilon(kwargs["epsilon"]),
             zcdp=zcdp,
-            bounds=_numbers(kwargs.get("bounds")),
+            bounds=_numbers("bounds", kwargs.get("bounds")),
             d_in=self._mechanisms.REPLACE_ONE * rows,
-            edges=_numbers(kwargs.get("edges")),
-            candidates=_numbers(kwargs.get("candidates")),
+            edges=_numbers("edges", kwargs.get("edges")),
+            candidates=_numbers("candidates", kwargs.get("candidates")),
             quantile=kwargs.get("quantile", 0.5),
         )
 
@@ -115,7 +119,10 @@ class Releases:
         for source in sorted(entry.facts.sources):
             terms = self._policy.terms(source, job.store.user)
             if terms.export not in ("dp", "public"):
-                raise ExportDenied(f"the policy of {source} is {terms.export}, which releases nothing with noise")
+                raise ExportDenied(
+                    f"the policy of {source} is {terms.export} for you, which releases nothing with noise. "
+                    f"Next: see await worker.policy({source!r}), or ask the owner"
+                )
         # Rows are those of the group, whichever of its data sets this value was made from.
         return max(self._policy.terms(source, job.store.user).max_rows_per_subject for source in self._groups[group])
 
@@ -147,5 +154,10 @@ def _epsilon(text: str) -> Decimal:
         raise OpValueError(f"epsilon: expected a number, not {text[:40]!r}") from None
 
 
-def _numbers(array: Any) -> tuple[Any, ...] | None:
-    return None if array is None else tuple(np.asarray(array).ravel().tolist())
+def _numbers(name: str, array: Any) -> tuple[Any, ...] | None:
+    if array is None:
+        return None
+    numbers = np.asarray(array)
+    if numbers.size > MOST_NUMBERS:  # before anything is made of them: this is not in a thread
+        raise OpValueError(f"{name}: at most {MOST_NUMBERS:,} numbers, not {numbers.size:,}")
+    return tuple(numbers.ravel().tolist())

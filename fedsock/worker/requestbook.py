@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ ANSWERS = "answers.jsonl"
 DAYS = 30
 """How long an approval holds, by default."""
 
+MOST_COUNT = 1_000_000
+MOST_DAYS = 3_650
+
 Stand = Literal["waiting", "approved", "denied", "used", "expired"]
 """Where a request stands."""
 
@@ -40,7 +44,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="asked"
         why: the scientist's words.
         shape: of the value, in words.
         expression: how the value is made, for the owner to read.
-        flagged: how many of its constants are as long as the rows of private data.
+        flagged: how many of its constants are as long as the rows of private data, or not shown whole.
     """
 
     n: int
@@ -139,7 +143,14 @@ def approval(asked: Asked, count: int, days: float, now: datetime) -> Approved:
         count: exports that it allows.
         days: for so long.
         now: the time.
+
+    Raises:
+        ConfigError: neither 1 to ``MOST_COUNT`` exports, nor at most ``MOST_DAYS``; says which.
     """
+    if type(count) is not int or not 1 <= count <= MOST_COUNT:
+        raise ConfigError(f"count: expected 1 to {MOST_COUNT:,}, not {count!r}")
+    if type(days) not in (int, float) or not 0 < days <= MOST_DAYS:
+        raise ConfigError(f"days: expected more than 0, and at most {MOST_DAYS:,}, not {days!r}")
     until = stamp(now + timedelta(days=days))
     return Approved(secrets.token_hex(8), stamp(now), asked.number, asked.user, asked.digest, count, until)
 
@@ -323,7 +334,10 @@ def described(asked: Asked, standing: str) -> list[str]:
         f"  shape  {safe(asked.shape)}",
     ]
     if asked.flagged:
-        lines.append(f"  ATTENTION: {asked.flagged} constants are as long as the rows: they can pick out single ones")
+        lines.append(
+            f"  ATTENTION: {asked.flagged} constants are as long as the rows, or not shown whole: they can pick out "
+            "single ones"
+        )
     return [*lines, *(f"    {safe(line)}" for line in asked.expression.split("\n")), ""]
 
 
@@ -333,4 +347,12 @@ def safe(text: str) -> str:
     Args:
         text: of a scientist.
     """
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+    return "".join(sign if sign.isprintable() and not _UNSEEN.match(sign) else _escaped(sign) for sign in text)
+
+
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Signs that count as printable and show nothing."""
+
+
+def _escaped(sign: str) -> str:
+    return ascii(sign)[1:-1]

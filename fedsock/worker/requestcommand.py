@@ -12,6 +12,8 @@ from fedsock.worker.auditcommand import add_place, place_of
 from fedsock.worker.requestbook import (
     ANSWERS,
     DAYS,
+    MOST_COUNT,
+    MOST_DAYS,
     Answer,
     Approved,
     Asked,
@@ -25,8 +27,6 @@ from fedsock.worker.requestbook import (
     utc,
 )
 
-MOST_COUNT = 1_000_000
-MOST_DAYS = 3_650
 MOST_REASON_CHARS = 1_000
 
 EXAMPLE = """\

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,8 @@ from fedsock.worker.store import FAILED, Entry, SessionStore
 log = logging.getLogger("fedsock.worker")
 
 Answering = Callable[[Asked], Any]
-"""An owner's function: request -> True or a number of exports, False or the reason of a denial, or None: not now."""
+"""An owner's function: request -> True, a number of exports or a dict of ``count`` and ``days`` (for how long) to
+approve it; False or a reason to deny it; None: not now."""
 
 HASHED_A_SECOND = 500e6
 """Bytes."""
@@ -139,17 +140,20 @@ class Requests:
         """
         self._approvals.use(found)
 
-    def file(self, errand: Errand) -> None:
+    def file(self, errand: Errand) -> Asked | None:
         """Answer a request for a value that is there, or failed: with its number, or why it can't be asked for.
 
         Args:
             errand: it; its entry is let go by the caller.
+
+        Returns:
+            What was written down for the owner; None where nobody need be asked, or can be.
         """
         entry, store, request = errand.entry, errand.store, errand.request
         assert isinstance(request, Request)  # noqa: S101
         if entry.state is FAILED and not entry.withheld and entry.failure is not None:
             self._replies.send(store.address, failed_because(request.id, 1, entry.failure, None))
-            return
+            return None
         self._approvals.refresh()
         decision = self._policy.export(entry.facts, store.user, approved=True)
         if not decision.allowed:
@@ -168,11 +172,13 @@ class Requests:
                 )
             except (QuotaExceeded, LedgerUnwritable) as error:
                 self._refuse(store, request, error.code, str(error))
-                return
+                return None
             self._answer_at_once(asked)
             state, _ = self._approvals.outcome(asked.number, store.user) or ("waiting", "")
             told = state if state in ("waiting", "approved") else "denied"
             self._replies.send(store.address, Requested(request.id, asked.number, told))
+            return asked
+        return None
 
     def outcome(self, store: SessionStore, question: Outcome) -> None:
         """Tell how the owner answered a request: now, or when it is answered.
@@ -273,12 +279,16 @@ def _given(asked: Asked, said: Any) -> Answer | None:
     """Return the answer that an owner's function meant.
 
     Raises:
-        TypeError: it is none.
+        TypeError, ConfigError: it is none.
     """
     if said is None:
         return None
     if said is False or isinstance(said, str):
         return denial(asked, said or "no", utc())
-    if isinstance(said, int) and said > 0:  # True is 1
-        return approval(asked, int(said), DAYS, utc())
-    raise TypeError(f"expected True, a number of exports, False, a reason or None, not {said!r}")
+    if isinstance(said, int):  # True is 1
+        said = {"count": int(said)}
+    if isinstance(said, Mapping) and said.keys() <= {"count", "days"}:
+        return approval(asked, said.get("count", 1), said.get("days", DAYS), utc())
+    raise TypeError(
+        f'expected True, a number of exports, {{"count": …, "days": …}}, False, a reason or None, not {said!r}'
+    )

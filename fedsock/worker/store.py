@@ -218,9 +218,11 @@ class SessionStore:
         nbytes: bytes charged.
         objects: entries that count, listed or still needed.
         over: the session is gone.
+        mocks: names of made-up data that it used, which count for it as long as it lives.
         receivers: addresses of workers that values were delivered to.
         tally: of what its values' lineages hold on to.
         approved: ids for which an approval was used: it holds as long as the session holds the value.
+        refused: how often an export was refused, by what was refused and why.
     """
 
     __slots__ = (
@@ -230,12 +232,14 @@ class SessionStore:
         "entries",
         "expected",
         "last_id",
+        "mocks",
         "nbytes",
         "objects",
         "over",
         "quota_bytes",
         "quota_objects",
         "receivers",
+        "refused",
         "tally",
         "user",
     )
@@ -251,8 +255,10 @@ class SessionStore:
         self.nbytes = 0
         self.objects = 0
         self.over = False
+        self.refused: dict[tuple[Any, ...], int] = {}
         self._rising: list[int] = []
         self.receivers: set[str] = set()
+        self.mocks: set[str] = set()
         self.tally = Tally(quota_objects)
         self.approved: set[int | str] = set()
 
@@ -291,6 +297,17 @@ class SessionStore:
             self.check_bytes(more)
         self.nbytes += more
         entry.charge = nbytes
+
+    def borrow(self, mock: str, nbytes: int) -> None:
+        """Count made-up data for this session once, which others may use too: it is full sooner, but refused nothing.
+
+        Args:
+            mock: its name.
+            nbytes: its size.
+        """
+        if mock not in self.mocks:
+            self.mocks.add(mock)
+            self.nbytes += nbytes
 
     def check_bytes(self, more: int) -> None:
         """Refuse more bytes than the session may hold.

@@ -27,6 +27,9 @@ GRID = 2**30
 MOST_ROWS = 2**31
 """With so many rows of GRID steps a sum stays at 2**61, far from the end of int64."""
 
+MOST_NUMBERS = 2**14
+"""Numbers in one release: columns, cells or candidates. Noise for so many takes about half a second."""
+
 BLOCK = 2**15
 """Values that are worked on at a time: they and their copies stay in a core's own cache, which makes it three times as
 fast as four times as many (measured)."""

@@ -228,6 +228,30 @@ async def test_a_table_tells_nothing_but_its_cells() -> None:
             assert (await np.bincount(bob.datasets["ward"], minlength=least)).tolist() == [20, 20, 20]
 
 
+async def test_a_table_beside_what_is_published_picks_no_row() -> None:
+    """Edges of one's own along public rows would move one row at a time into a cell."""
+    ward = np.arange(ROWS) % 3 + 0.0
+    data = {"ward": ward, "id": np.arange(ROWS) + 0.0}
+    edges = [0.0, 1.0, 2.0, 3.0]
+
+    async def swept(bob: Any) -> Any:
+        places = [-0.5, VICTIM - 0.5, VICTIM + 0.5, ROWS]
+        counts, *_ = np.histogram2d(bob.datasets["ward"], bob.datasets["id"], bins=[edges, places])
+        return counts
+
+    async with owner("public", data) as bob:
+        assert np.argmax((await (await swept(bob)))[:, 1]) == ward[VICTIM]
+    listed: dict[str, Any] = {"ward": {"group_by": edges}, "id": {"export": "public"}}
+    async with owner({"export": "aggregate", "datasets": listed}, data) as bob:
+        assert await stays(await swept(bob))
+        assert len(await bob.datasets["id"]) == ROWS
+    listed["id"]["group_by"] = [0, ROWS / 2, ROWS]
+    async with owner({"export": "aggregate", "datasets": listed}, data) as bob:
+        assert await stays(await swept(bob))
+        counts, *_ = np.histogram2d(bob.datasets["ward"], bob.datasets["id"], bins=[edges, [0, ROWS / 2, ROWS]])
+        assert (await counts).shape == (3, 2)
+
+
 async def test_a_row_that_dominates_is_found_behind_signs_constants_and_squares() -> None:
     wealth = np.r_[RNG.uniform(0, 10, 59), 1e9]
     async with owner("aggregate", {"wealth": wealth, "more": RNG.normal(size=60)}) as bob:

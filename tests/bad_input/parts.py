@@ -6,9 +6,9 @@ import asyncio
 import gc
 import secrets
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 import fedsock
+from fedsock.api import Remote
 from fedsock.protocol.frames import build, split
 from fedsock.session.handle import WorkerHandle
 from fedsock.transport.websocket import SUBPROTOCOL
@@ -25,6 +26,8 @@ from tests.contract.house import process
 
 WAIT_SECONDS = 60.0
 """A bound that only something broken meets, on a loaded machine too."""
+BYSTANDER = "eve"
+"""The bystander's user, where there are tokens."""
 QUOTA_BYTES = 1_000_000
 QUOTA_OBJECTS = 500
 ROUNDS_AFTER = 3
@@ -39,11 +42,24 @@ class House:
         url: the hub's.
         hub: its process.
         bob: the worker's.
+        tokens: of users, by name; none: the hub asks for none.
+        config: the worker's.
     """
 
     url: str
     hub: subprocess.Popen[str]
     bob: subprocess.Popen[str]
+    config: Path
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def state(self) -> Path:
+        """What the worker remembers."""
+        return self.config.parent / "bob.state"
+
+    def connect(self, user: str = BYSTANDER) -> Remote:
+        """Return a connection of a user's."""
+        return fedsock.connect(self.url, token=self.tokens.get(user))
 
     @property
     def port(self) -> int:
@@ -62,20 +78,41 @@ def first_line(child: subprocess.Popen[str]) -> str:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[House]:
-    """Start hub and bob, who has a published data set, a private one and small quotas."""
+def worker(config: Path, url: str) -> Iterator[subprocess.Popen[str]]:
+    """A worker process that has joined; killed, as -9 does it, when the block ends."""
+    more = ("--token-file", str(config.with_name("bobs"))) if config.with_name("bobs").exists() else ()
+    with process("fedsock.worker", "--config", str(config), "--hub", url, *more) as bob:
+        while "joined" not in (said := first_line(bob)):
+            assert said.startswith("audit head"), said
+        yield bob
+
+
+@contextmanager
+def started(folder: Path, more: str = "", users: Sequence[str] = ()) -> Iterator[House]:
+    """Start hub and bob, who has a published data set, a private one and small quotas.
+
+    Args:
+        folder: for all their files.
+        more: further lines of bob's TOML.
+        users: who may come, each with a token of their own; none: everybody.
+    """
     np.save(folder / "x.npy", np.arange(6.0))
     config = folder / "bob.toml"
     config.write_text(
         f'name = "bob"\n[limits]\nquota_bytes = {QUOTA_BYTES}\nquota_objects = {QUOTA_OBJECTS}\n'
-        '[datasets.x]\nfile = "x.npy"\nprivate = false\n[datasets.secret]\nfile = "x.npy"\n',
+        '[datasets.x]\nfile = "x.npy"\nprivate = false\n[datasets.secret]\nfile = "x.npy"\n' + more,
         encoding="utf-8",
     )
-    with process("fedsock.hub", "--port", "0") as hub:
+    tokens = {user: secrets.token_hex(16) for user in (*users, "bob")} if users else {}
+    if users:
+        lines = [f"{name} {'worker' if name == 'bob' else 'session'} {token}" for name, token in tokens.items()]
+        (folder / "tokens").write_text("\n".join(lines), encoding="utf-8")
+        (folder / "bobs").write_text(tokens["bob"], encoding="utf-8")
+    option = ("--token-file", str(folder / "tokens")) if users else ()
+    with process("fedsock.hub", "--port", "0", *option) as hub:
         url = first_line(hub).split()[-1]
-        with process("fedsock.worker", "--config", str(config), "--hub", url) as bob:
-            assert "joined" in first_line(bob)
-            yield House(url, hub, bob)
+        with worker(config, url) as bob:
+            yield House(url, hub, bob, config, tokens)
 
 
 class Bystander:
@@ -106,7 +143,7 @@ class Bystander:
 @asynccontextmanager
 async def bystander(house: House) -> AsyncIterator[None]:
     """Assert, when the block ends, that somebody else's work went on, and that nothing of the block is left at bob."""
-    async with fedsock.connect(house.url) as hub:
+    async with house.connect() as hub:
         bob = await hub.worker("bob")
         kept = await bob.send(np.arange(100.0), tags=["#kept"]).wait()
         before = await bob.stats()

@@ -209,7 +209,7 @@ async def test_a_newcomer_gives_up_when_a_name_changes_hands_too_often(
         if number < server.PROBES:
             [member] = list(hub._router)
             hub._router.leave(member, "gone")
-            holders.append(await join("bob@aaaa", f"{number}" * 16, memory=True))
+            holders.append(await join(f"bob@aaa{number}", f"{number}" * 16, memory=True))
         else:
             await holders[-1].say(hm.Pong("whatever"))
     assert await asking == ("name_taken", 1008)
@@ -461,6 +461,33 @@ async def test_a_worker_hears_the_user_of_a_sessions_token(tmp_path: Path, memor
     await session.send(batch(bob, session))
     assert await bob.hear() == whose(session, "anonymous")
     await hub.close()
+
+
+async def test_an_address_is_nobody_elses_when_its_peer_is_away(tmp_path: Path) -> None:
+    """What a worker has under way for a session whose socket broke is for nobody else."""
+    tokens = {name: secrets.token_hex(16) for name in ("ann", "eve")}
+    file = tmp_path / "tokens"
+    file.write_text("\n".join(f"{name} session {token}" for name, token in tokens.items()))
+    hub = HubServer(port=0, token_file=file)
+    await hub.start()
+
+    def hello(secret: str, user: str, epoch: str = "aaaa") -> hm.Hello:
+        return hm.Hello("s-1", epoch, "session", secret * 16, token=tokens[user])
+
+    try:
+        for _ in range(2):
+            ann = await knock(hub)
+            await ann.say(hello("a", "ann"))
+            assert isinstance(await ann.hear(), hm.Welcome)
+            ann.transport.abort()
+            for secret, user in (("e", "eve"), ("a", "eve"), ("e", "ann")):
+                assert await refusal(await knock(hub), hello(secret, user)) == ("name_taken", 1008)
+        eve = await knock(hub)
+        await eve.say(hello("e", "eve", "bbbb"))
+        assert isinstance(await eve.hear(), hm.Welcome), "another life may have the name"
+        eve.transport.abort()
+    finally:
+        await hub.close()
 
 
 async def test_coming_and_going_is_logged(join: Join, caplog: pytest.LogCaptureFixture) -> None:

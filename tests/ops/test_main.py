@@ -12,6 +12,7 @@ import pytest
 
 from fedsock.ops import TABLE
 from fedsock.ops.__main__ import lines, main, signature_text
+from fedsock.ops.passing import RULES
 from tests.ops.test_table import standard
 
 
@@ -21,6 +22,22 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed == lines(TABLE)
     for row in TABLE.values():
         assert sum(line[3:].startswith(f"{row.name}(") for line in printed) == 1
+
+
+def test_every_row_says_how_facts_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    said = {
+        line[3:].split("(")[0]: line.rsplit("; ")[-1].rsplit("  ")[-1] for line in lines(TABLE) if line[3:4].isalpha()
+    }
+    assert RULES.keys() <= TABLE.keys()
+    for name in TABLE:
+        follows = "follows rows" if name in RULES else "mixes rows"
+        assert said[name] == ("has noise, and is open" if name == "dp_release" else follows), name
+    main(["--json"])
+    assert {op["name"]: op["facts"] for op in json.loads(capsys.readouterr().out)} == {
+        name: said[name] for name in TABLE
+    }
+    for name in ("cumsum", "concatenate", "roll", "repeat", "pad", "unique", "setitem"):
+        assert said[name] == "mixes rows"
 
 
 def test_every_spelling_of_the_array_api_is_in_what_is_printed() -> None:

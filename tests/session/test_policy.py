@@ -68,6 +68,6 @@ async def test_a_noisy_release_from_a_notebook(bob: Any) -> None:
         with pytest.raises(BudgetSpent, match=r"0\.25 is left"):
             await x.dp_release("count", epsilon=0.3)
         with pytest.raises(ValueError, match="expected a number"):
-            x.dp_release("count", epsilon="much")
+            await x.dp_release("count", epsilon="much")
         held = x.send(carol)
         assert abs(await (await held.dp_release("count", epsilon=0.2)) - 5000) < 200  # rows that are not 0

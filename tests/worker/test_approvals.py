@@ -190,6 +190,34 @@ def test_answers_that_are_taken_away_are_no_answers_any_more(kept: House) -> Non
     assert not kept.spend()
 
 
+def test_an_answer_that_is_changed_where_it_stands_is_read_again(kept: House) -> None:
+    kept.approve(kept.ask())
+    assert kept.approvals.any_for("ann")
+    assert kept.folder is not None
+    path = kept.folder / ANSWERS
+    text = path.read_text()
+    path.write_text(text.replace(ONE, OTHER))
+    os.utime(path, (1, 1))
+    assert path.stat().st_size == len(text) and not kept.spend()
+
+
+def test_so_many_of_one_user_in_a_day(kept: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedsock.worker.approvals.MOST_A_DAY", 3)
+    kept.again()
+    for hour in range(3):
+        kept.give(denial(kept.ask(), "no", kept.clock.now))
+        kept.clock.now += timedelta(hours=1)
+        assert kept.ask(user="zoe", digest=f"{hour}" * 64).number
+    for _ in range(2):
+        with pytest.raises(QuotaExceeded, match="ann made 3 requests within a day"):
+            kept.ask()
+        kept.again()
+    kept.clock.now += timedelta(hours=21, seconds=1)
+    assert kept.ask().user == "ann"
+    with pytest.raises(QuotaExceeded, match="within a day"):
+        kept.ask(OTHER)
+
+
 def test_half_an_answer_is_none_until_it_is_whole(kept: House) -> None:
     asked = kept.ask()
     kept.approve(asked)

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from fedsock.protocol import messages as m
+from fedsock.worker.audit import Audit
 from fedsock.worker.failures import TEXT_CHARS
+from fedsock.worker.state import State
 from tests.worker.driver import PEER, Driver, op, put, ref
 
 
@@ -83,3 +88,18 @@ def test_what_cannot_be_written_is_not_transferred() -> None:
     driver.say(put(1, "y" * 900_000), op(2, "add", ref(1), ref(1)), put(3, [1, 2, "z"]))
     assert [one.code for one in driver.say(m.Transfer(4, 2, "alice@0002", 1))] == ["value_too_large"]
     assert driver.say(m.Transfer(5, 3, "alice@0002", 2)) == [[1, 2, "z"], m.Done(5, kind="list")]
+
+
+def test_asking_again_for_what_is_refused_fills_no_disk(tmp_path: Path) -> None:
+    columns = {f"{number:03}": np.arange(3.0) for number in range(100)}
+    audit = Audit(State(tmp_path))
+    driver = Driver(columns, audit=audit)
+    driver.say(op(1, "stack", [ref(name) for name in columns]))
+    for id in range(2, 102):
+        assert driver.say(m.Get(id, 1))[-1].code == "export_denied"
+    driver.say(m.Get(102, "000"), m.Get(103, "001"), m.Transfer(104, 1, "alice@0002", 9))
+    audit.close()
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert [line.get("times", 1) for line in lines] == [1, 2, 4, 8, 16, 32, 64, 1, 1, 1]
+    assert lines[0]["sources"] == sorted(columns)[:50] and lines[0]["more_sources"] == 50
+    assert max(map(len, map(str, lines))) < 1_000

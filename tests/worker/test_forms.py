@@ -34,7 +34,7 @@ class Owner(Driver):
 
 @pytest.fixture
 def bob() -> Owner:
-    return Owner({"x": X}, {"export": "aggregate", "max_queries": 3})
+    return Owner({"x": X}, {"export": "aggregate", "max_queries": 9})
 
 
 def test_results_know_what_became_of_rows(bob: Owner) -> None:
@@ -63,7 +63,7 @@ def test_each_value_is_counted_once(bob: Owner) -> None:
     for id, of in [(5, 1), (6, 1), (7, 2), (8, 2), (9, 3)]:
         np.testing.assert_allclose(bob.asked(id, of), X.sum(axis=0))
     refusal = bob.asked(10, 4)
-    assert refusal.code == QueriesSpent.code and "3 queries" in refusal.message
+    assert refusal.code == QueriesSpent.code and "9 queries" in refusal.message
     np.testing.assert_allclose(bob.asked(11, 1), X.sum(axis=0))
 
 
@@ -73,6 +73,32 @@ def test_a_refusal_that_depends_on_values_is_counted() -> None:
     bob.say(op(1, "sum", ref("wealth")), op(2, "std", ref("wealth")))
     assert "few rows" in bob.asked(3, 1).message
     assert bob.asked(4, 2).code == QueriesSpent.code
+
+
+@pytest.mark.parametrize(
+    ("ops", "numbers"),
+    [
+        ([op(1, "sum", ref("x"))], 1),
+        ([op(1, "sum", ref("x"), 0)], 4),
+        ([op(1, "transpose", ref("x")), op(2, "matmul", ref(1), ref("x"))], 16),
+        ([op(1, "cov", ref("x"), kw={"rowvar": False})], 10),
+        ([op(1, "bincount", ref("ward"), kw={"minlength": 3})], 3),
+    ],
+)
+def test_a_result_costs_as_many_queries_as_it_has_numbers(ops: Any, numbers: int) -> None:
+    data = {"x": np.random.default_rng(3).normal(5, 1, size=(60, 4)), "ward": np.arange(60) % 3}
+    for limit, left in ((numbers + 1, 1), (numbers, 0)):
+        bob = Owner(data, {"export": "aggregate", "max_queries": limit, "datasets": {"ward": {"group_by": 3}}})
+        bob.say(*ops)
+        for id in (50, 51):  # the same once more is free
+            assert not isinstance(bob.say(m.Get(id, ops[-1].id))[-1], m.Error)
+        assert bob.say(m.Ask(60, "policy", ref="x"))[-1].policy["queries_left"] == left
+    if numbers > 1:
+        bob = Owner(data, {"export": "aggregate", "max_queries": numbers - 1, "datasets": {"ward": {"group_by": 3}}})
+        bob.say(*ops)
+        refused = bob.say(m.Get(50, ops[-1].id))[-1]
+        assert refused.code == QueriesSpent.code and f"{numbers - 1} are left; this has {numbers}" in refused.message
+        assert bob.say(m.Ask(60, "policy", ref="x"))[-1].policy["queries_left"] == numbers - 1
 
 
 def test_one_that_does_not_is_not(bob: Owner) -> None:

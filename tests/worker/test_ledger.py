@@ -152,6 +152,18 @@ def test_queries_are_counted_by_user_and_group(reopen: Open, folder: Path) -> No
     assert len(lines(folder)) == 6
 
 
+def test_a_query_is_a_number(reopen: Open, folder: Path) -> None:
+    ledger = reopen({})
+    ledger.count("g", "ann", 10, 7)
+    with pytest.raises(QueriesSpent, match="and 3 are left; this has 4 numbers: ask for fewer, or ask the owner"):
+        ledger.count("g", "ann", 10, 4)
+    assert ledger.queries_left("g", "ann", 10) == 3
+    ledger.count("g", "ann", 10)
+    assert reopen({}).queries_left("g", "ann", 10) == 2
+    # Of one, a line is what it was when every line was one.
+    assert [line.get("numbers") for line in lines(folder)] == [7, None]
+
+
 def test_a_second_worker_is_refused(reopen: Open, folder: Path) -> None:
     reopen()
     with pytest.raises(ConfigError, match="another worker"):

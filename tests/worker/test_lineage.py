@@ -239,3 +239,17 @@ def test_nothing_private_is_ever_a_constant() -> None:
 
 def test_no_two_lists_of_parts_read_the_same() -> None:
     assert len({_hashed(b"k", *parts) for parts in ([b"a", b"bc"], [b"ab", b"c"], [b"abc"], [b"a", b"b", b"c"])}) == 4
+
+
+def test_what_would_take_long_to_walk_is_too_long() -> None:
+    """As many ops as may be, but of so many arguments that to go through them would keep others waiting."""
+    driver = Driver({"x": AGES})
+    driver.say(
+        *(op(id, "stack", [ref("x")] * 990) for id in range(1, 21)), op(50, "stack", [ref(id) for id in range(1, 21)])
+    )
+    driver.say(
+        *(op(60 + id, "stack", [ref("x")] * 990) for id in range(1, 30)),
+        op(100, "stack", [ref(60 + id) for id in range(1, 30)]),
+    )
+    assert flat(lineage(driver, 50) or TOO_LONG) is not None
+    assert flat(lineage(driver, 100) or TOO_LONG) is None

@@ -99,6 +99,19 @@ def test_it_takes_no_memory_before_it_is_used_and_is_made_once() -> None:
     assert (stats["objects"], stats["ops_run"]) == (1, 1)
 
 
+def test_it_counts_once_for_each_session_that_uses_it() -> None:
+    driver = Driver()
+    driver.engine = Engine("bob", datasets_from_mapping({"large": np.zeros(1000)}, True, None, True), quota_bytes=9_000)
+    for peer in (PEER, OTHER):
+        driver.say(m.Get(1, "mock:large"), m.Get(2, "mock:large"), peer=peer)
+        assert driver.say(m.Ask(3, "stats"), peer=peer)[0].stats["bytes"] == 8_000
+        refused = driver.say(op(4, "zeros", 1000), peer=peer)[-1]
+        assert refused.code == "quota" and "this session may hold 9,000" in refused.message
+        assert driver.say(m.Ask(5, "clear"), op(6, "zeros", 100), peer=peer)[-1].shape == [100]
+    driver.engine.forget(PEER)
+    assert driver.say(m.Ask(7, "stats"))[0].stats["bytes"] == 0
+
+
 def test_a_session_that_left_meanwhile_is_told_nothing() -> None:
     driver = owner()
     driver.say(m.Get(1, "mock:pay"), op(2, "sum", ref("mock:pay")), hold=True)

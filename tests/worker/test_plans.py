@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
+from fedsock.plan import grad, gradient
 from fedsock.plan.program import Program
 from fedsock.protocol import messages as m
 from fedsock.worker.datasets import datasets_from_mapping
@@ -18,7 +20,7 @@ DATA = {"pay": np.array([3.0, 1.0, 2.0]), "city": np.array([0, 2, 1])}
 
 
 def text_of(function: Any, *examples: Any) -> str:
-    return Program(function).trace(*examples).to_json()
+    return (function if isinstance(function, Program) else Program(function)).trace(*examples).to_json()
 
 
 def ran(driver: Driver, text: str, *args: Any, n: int = 1) -> Any:
@@ -67,6 +69,10 @@ def test_of_private_data_everything_is_private() -> None:
         (lambda x: np.linalg.inv(np.outer(x, x) + np.eye(3)), "pay"),
         (lambda i: (i * 0.5)[i], "city"),
         (lambda x: np.unique(x), "pay"),
+        (grad(lambda x: np.linalg.inv(np.outer(x, x) + np.eye(3)).sum()), "pay"),
+        (grad(lambda x: np.linalg.det(np.outer(x, x))), "pay"),  # its gradient fails where the determinant does not
+        (grad(lambda x: (x * 2)[np.nonzero(x)[0]].sum()), "pay"),
+        (grad(lambda x: (grad(lambda z: np.linalg.cond(np.outer(z, z) + np.eye(3)))(x) * x).sum()), "pay"),
     ],
 )
 def test_steps_that_could_tell_something_of_private_values_are_refused(function: Any, data: str) -> None:
@@ -100,6 +106,43 @@ def test_a_run_takes_no_more_than_its_session_may() -> None:
     for id in (3, 4):  # the first run of its kind, and the next
         assert driver.say(op(id, "run", ref(1), ref(2)))[-1].code == "quota"
     assert isinstance(driver.say(op(9, "add", ref(2), 1))[-1], m.Done)
+
+
+def test_gradients_on_private_data_are_private_and_take_any_values() -> None:
+    text = text_of(grad(lambda x: (np.tanh(x) * x).sum() / x.shape[0]), np.zeros(3))
+    for values in (DATA["pay"], np.full(3, np.nan)):
+        driver = Driver({"pay": values})
+        assert isinstance(ran(driver, text, ref("pay")), m.Done)
+        assert driver.say(m.Get(12, 2))[-1].code == "export_denied"
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x: np.outer(x, x).sum(),
+        lambda x: np.convolve(x, x).sum(),
+        lambda x: np.polyval(x, x).sum(),
+        lambda x: (grad(lambda z: (np.tanh(z) * z).sum() * np.outer(z, z).mean())(x) * x).sum(),
+    ],
+)
+def test_a_gradient_takes_no_more_than_its_session_may(loss: Any) -> None:
+    text = text_of(grad(loss), np.ones(10))
+    driver = Driver(quota_bytes=300_000)
+    driver.say(put(1, text), op(2, "ones", 10), op(3, "ones", 900))
+    assert isinstance(driver.say(op(4, "run", ref(1), ref(2)))[-1], m.Done)
+    for id in (5, 6):
+        assert driver.say(op(id, "run", ref(1), ref(3)))[-1].code == "quota"
+    assert isinstance(driver.say(op(9, "add", ref(2), 1))[-1], m.Done)
+
+
+def test_a_gradient_needs_the_extra_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = text_of(grad(lambda x: (x * x).sum()), np.zeros(3))
+    gradient.autograd.cache_clear()
+    monkeypatch.setitem(sys.modules, "autograd", None)
+    try:
+        assert "fedsock[learn]" in ran(Driver(DATA), text, ref("pay")).message
+    finally:
+        gradient.autograd.cache_clear()
 
 
 def test_a_run_that_would_take_too_long_is_refused() -> None:

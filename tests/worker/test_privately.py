@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from fedsock.ops import TABLE
+from fedsock.policy.rules import Policy
+from fedsock.policy.terms import Agreement, Terms
 from fedsock.protocol import messages as m
 from fedsock.worker.datasets import datasets_from_mapping
 from fedsock.worker.engine import Engine
@@ -80,3 +82,18 @@ def test_what_is_remembered_is_bounded() -> None:
     bob = Driver({"x": np.ones(3)})
     bob.say(*(op(id, "add", ref("x"), float(id)) for id in range(1, MOST_KNOWN + 10)))
     assert 0 < len(bob.engine._runner._privately._known) <= MOST_KNOWN
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["alone", "after a user of other terms"])
+def test_what_was_worked_out_for_a_user_tells_another_nothing(first: bool) -> None:
+    """Numpy's own bincount fails for a category below 0; one of listed categories doesn't."""
+    agreement = Agreement(Terms(export="aggregate", group_by=3), {"ann": Terms(export="public", group_by=3)})
+    told = []
+    for odd in ([], [-1]):
+        bob = Driver({"ward": np.append(np.arange(90) % 3, odd).astype(int)}, policy=Policy({"ward": agreement}))
+        for user in ("ann", "zoe"):
+            bob.engine.introduce(f"s-{user}@0001", user)
+        if first:
+            bob.say(op(1, "bincount", ref("ward")), peer="s-ann@0001")
+        told.append(bob.say(op(1, "bincount", ref("ward")), m.Get(2, 1), peer="s-zoe@0001")[-1])
+    np.testing.assert_array_equal(*told)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from fedsock.worker.approvals import Approvals
 from fedsock.worker.prompt import LINE_BYTES, Prompt
-from fedsock.worker.requestbook import Asked, denial, utc
+from fedsock.worker.requestbook import Approved, Asked, denial, utc
 from fedsock.worker.state import State
 
 
@@ -46,6 +47,11 @@ def test_a_request_is_shown_and_answered() -> None:
     assert terminal.stand(1) == ("approved", "") and terminal.said[1:] == ["request 1 is approved"]
     found = terminal.approvals.find("ann", "1")
     assert found is not None and found.count == 3
+    terminal.ask()
+    terminal.prompt.line("y 5 7")
+    found = terminal.approvals._book.answers[2]
+    assert isinstance(found, Approved) and found.count == 5
+    assert datetime.fromisoformat(found.until) - datetime.fromisoformat(found.at) == timedelta(days=7)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +65,9 @@ def test_answers(line: str, stand: Any) -> None:
     assert terminal.stand(1) == stand
 
 
-@pytest.mark.parametrize("line", ["yes", "y 0", "y -1", "y two", "y 9999999", "n", "n  ", "approve 1"])
+@pytest.mark.parametrize(
+    "line", ["yes", "y 0", "y -1", "y two", "y 9999999", "y 5 0", "y 5 9999", "y 5 7 1", "n", "n  ", "approve 1"]
+)
 def test_what_is_no_answer_leaves_it_shown(line: str) -> None:
     terminal = Terminal()
     terminal.ask()

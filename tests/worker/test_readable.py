@@ -97,11 +97,45 @@ def test_nothing_in_it_obeys_a_scientist() -> None:
     evil = "\x1b[2Jv1 = 1\nnothing\u202e"
     found = read(op(1, "full_like", ref("x"), evil), data={"x": np.array(["a", "b"])})
     assert found.text is not None and found.text.isprintable() and "\\x1b" in found.text and "\\u202e" in found.text
-    assert len(read(op(1, "full_like", ref("x"), "y" * 500), data={"x": np.array(["a"])}).text or "") < 120
+
+
+def test_names_are_shown_whole_and_as_they_are_spelled() -> None:
+    long = "a" * 59
+    texts = {read(op(1, "sum", ref(long + last)), data={long + last: np.zeros(9)}).text for last in ("bc", "bd")}
+    assert texts == {f"np.sum(data['{long}bc'])", f"np.sum(data['{long}bd'])"}
+    keys = read(op(1, "equal", ref("x"), "b\u3164\ufe0f\u05d0"), data={"x": np.array(["a", "b"])})
+    assert "'b\\u3164\\ufe0f\\u05d0'" in (keys.text or "") and keys.flagged == 0
+
+
+@pytest.mark.parametrize(
+    "constant",
+    [
+        to_json(np.arange(100)),
+        to_json(np.arange(449) * 2),
+        to_json(np.array(["y" * 100])),
+        "y" * 1_100,
+        "y" * 999,
+        [7] * 100,
+    ],
+    ids=str,
+)
+def test_what_is_not_shown_whole_is_flagged(constant: Any) -> None:
+    """Shorter than the rows, it picks some of them all the same, or is joined to what is as long."""
+    data = {"x": np.zeros(900), "text": np.array(["a"] * 900)}
+    name = "text" if "y" in str(constant) else "x"
+    found = read(put(1, constant), op(2, "append", ref(name), ref(1)), data=data)
+    assert found.flagged == 1 and " NOT SHOWN WHOLE" in (found.text or ""), found.text
+
+
+def test_what_is_shown_whole_is_not() -> None:
+    data = {"x": np.zeros(900)}
+    for constant in (to_json(np.random.default_rng(1).normal(size=32)), to_json(np.arange(32)), "sum"):
+        found = read(put(1, constant), op(2, "append", ref("x"), ref(1)), data=data)
+        assert found.flagged == 0 and "…" not in (found.text or "")
 
 
 def test_what_nobody_would_read_has_no_text() -> None:
-    steps = [op(id, "add", ref("x"), id) for id in range(1, 101)]
-    wide = [op(101 + k, "stack", [ref(id) for id in range(1, 101)] * 5) for k in range(40)]
-    found = read(*steps, *wide, op(500, "stack", [ref(one.id) for one in wide]))
+    name = "a" * 190
+    wide = [op(1 + k, "stack", [ref(name)] * 500) for k in range(2)]
+    found = read(*wide, op(500, "stack", [ref(1), ref(2)]), data={name: np.zeros(3)})
     assert found.text is None and MOST_CHARS == 100_000

@@ -12,7 +12,7 @@ import pytest
 from fedsock.errors import BudgetSpent, ConfigError, ExportDenied
 from fedsock.protocol import messages as m
 from fedsock.worker.audit import Audit
-from fedsock.worker.datasets import datasets_from_mapping
+from fedsock.worker.datasets import budgets, datasets_from_mapping
 from fedsock.worker.engine import Engine
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.state import State
@@ -73,6 +73,27 @@ def test_of_what_is_made_up_releases_are_as_noisy_and_free() -> None:
         rehearsed, refused = bob.release(2 * id, ref("mock:x"), **wrong), bob.release(2 * id + 1, ref("x"), **wrong)
         assert rehearsed.code == refused.code == ("op_axis" if "axis" in wrong else "op_value")
     assert bob.release(2000, [1.0, 2.0]).code == "op_type"
+
+
+def test_of_what_is_open_a_release_costs_nothing_and_touches_no_ledger(tmp_path: Path) -> None:
+    """Made up, sent by a session, or released before: noise is drawn, and neither ledger nor audit file knows of it."""
+    bob = Owner()
+    state = State(tmp_path)
+    datasets = datasets_from_mapping({"x": X}, True, POLICY, mock=True)
+    ledger, audit = Ledger(state, budgets(datasets)), Audit(state)
+    bob.engine = Engine("bob", datasets, ledger=ledger, audit=audit)
+    bob.engine.introduce(PEER, "ann")
+    bob.say(put(1, 2.0), op(2, "full", [50], ref(1)))
+    for id, of in ((10, ref("mock:x")), (12, ref(2)), (14, ref(2))):
+        assert isinstance(bob.release(id, of, epsilon="0.5"), m.Done)
+        assert not isinstance(bob.say(m.Get(id + 1, id))[-1], m.Error)
+    assert (tmp_path / "ledger.jsonl").read_bytes() == (tmp_path / "audit.jsonl").read_bytes() == b""
+    assert bob.left() == Decimal("0.5")
+    assert isinstance(bob.release(2_000, ref("x")), m.Done)
+    assert (tmp_path / "ledger.jsonl").read_bytes() and (tmp_path / "audit.jsonl").read_bytes()
+    ledger.close()
+    audit.close()
+    state.close()
 
 
 def test_where_nothing_is_released_with_noise_what_is_open_needs_none() -> None:
@@ -136,6 +157,15 @@ def test_what_is_wrong_costs_nothing_and_says_why(of: Any, more: dict[str, Any],
     bob.say(op(1, "sum", ref("x"), 0), op(2, "compress", [True], ref("x"), 0), put(3, 1.5))
     refused = bob.release(4, of, **more)
     assert isinstance(refused, m.Error) and said in refused.message, refused
+    assert bob.left() == Decimal("0.5")
+
+
+@pytest.mark.parametrize("name", ["bounds", "edges", "candidates"])
+def test_many_numbers_are_refused_before_anything_is_made_of_them(name: str) -> None:
+    bob = Owner()
+    bob.say(op(1, "zeros", 20_000, kw={"dtype": {"$dtype": "bool"}}))
+    refused = bob.release(2, ref("x"), "count", **{name: ref(1)})
+    assert refused.code == "op_value" and f"{name}: at most 16,384 numbers, not 20,000" in refused.message
     assert bob.left() == Decimal("0.5")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from fedsock.protocol import messages as m
 from fedsock.worker.approvals import Approvals
 from fedsock.worker.audit import AUDIT, Audit
 from fedsock.worker.lineage import AT_ONCE_BYTES, MOST_OPS
-from fedsock.worker.requestbook import Asked, approval, denial, utc
+from fedsock.worker.requestbook import Approved, Asked, approval, denial, utc
 from fedsock.worker.requests import MOST_QUESTIONS
 from fedsock.worker.state import State
 from tests.worker.driver import PEER, Driver, op, put, ref
@@ -198,7 +199,23 @@ def test_so_many_questions_of_a_session_wait() -> None:
 
 @pytest.mark.parametrize(
     ("said", "state"),
-    [(True, "approved"), (3, "approved"), (False, "denied"), ("no", "denied"), (None, "waiting"), (0.5, "waiting")],
+    [
+        (True, "approved"),
+        (3, "approved"),
+        ({"count": 2}, "approved"),
+        ({"days": 0.5}, "approved"),
+        ({"count": 2, "days": 7}, "approved"),
+        (False, "denied"),
+        ("no", "denied"),
+        (None, "waiting"),
+        (0.5, "waiting"),
+        (0, "waiting"),
+        ({"count": 0}, "waiting"),
+        ({"count": True}, "waiting"),
+        ({"days": -1}, "waiting"),
+        ({"days": float("nan")}, "waiting"),
+        ({"times": 2}, "waiting"),
+    ],
 )
 def test_a_function_of_the_owners_may_answer(said: Any, state: str) -> None:
     seen: list[Asked] = []
@@ -210,6 +227,23 @@ def test_a_function_of_the_owners_may_answer(said: Any, state: str) -> None:
     owner = Owner(answering=answering)
     assert owner.say(MEAN, m.Request(2, 1, "why"))[-1].state == state
     assert [(one.user, one.expression) for one in seen] == [("ann", "np.mean(data['x'])")]
+
+
+def test_the_function_says_how_often_and_for_how_long() -> None:
+    owner = Owner(answering=lambda asked: {"count": 2, "days": 7})
+    owner.say(MEAN, m.Request(2, 1, "why"))
+    [given] = owner.approvals._book.answers.values()
+    assert isinstance(given, Approved) and given.count == 2
+    assert datetime.fromisoformat(given.until) - datetime.fromisoformat(given.at) == timedelta(days=7)
+
+
+def test_a_request_asked_again_and_again_fills_no_audit_file(tmp_path: Path) -> None:
+    state = State(tmp_path / "bob.state")
+    owner = Owner(audit=Audit(state))
+    owner.say(MEAN, *(m.Request(id, 1, "why") for id in range(2, 22)))
+    lines = [json.loads(line) for line in (tmp_path / "bob.state" / AUDIT).read_text().splitlines()]
+    assert [line.get("times", 1) for line in lines] == [1, 2, 4, 8, 16]
+    state.close()
 
 
 def test_a_function_that_fails_leaves_the_request_open() -> None:
@@ -278,6 +312,9 @@ def test_an_export_by_an_approval_is_in_the_audit_file(tmp_path: Path) -> None:
     owner.say(m.Get(4, 1), m.Get(5, 1))
     lines = [json.loads(line) for line in (tmp_path / "bob.state" / AUDIT).read_text().splitlines()]
     told = [(line["allowed"], line["rule"], line.get("request")) for line in lines if line["t"] == "export"]
+    [asked] = [line for line in lines if line["t"] == "request"]
+    assert (asked["user"], asked["request"], asked["sources"], asked["flagged"]) == ("ann", 1, ["x"], 0)
+    assert lines.index(asked) == 1 and len(asked["digest"]) == 64
     assert told == [(False, "ask", None), (True, "ask", 1), (True, "ask", None)]
     state.close()
 
