@@ -62,7 +62,7 @@ LISTED = {
         not_equal.accumulate not_equal.reduce not_equal.reduceat ones power.accumulate power.reduce power.reduceat
         remainder.accumulate remainder.reduce remainder.reduceat right_shift.accumulate right_shift.outer
         right_shift.reduce right_shift.reduceat run setdiff1d setxor1d sort_complex subtract.accumulate
-        subtract.reduce subtract.reduceat task tri tril_indices trim_zeros triu_indices union1d unique unique_all
-        unique_counts unique_inverse unique_values zeros
+        subtract.reduce subtract.reduceat task train tri tril_indices trim_zeros triu_indices union1d unique
+        unique_all unique_counts unique_inverse unique_values zeros
     """,
 }
