@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import fedsock
-from fedsock.errors import PointerReleased, UpdateRejected
-from fedsock.federated import Job, PointerReply
-from fedsock.federated.trainers import TaskTrainer
+from fedsock.errors import PlanMismatch, PointerReleased, UpdateRejected
+from fedsock.federated import Job, PointerReply, partition
+from fedsock.federated.trainers import LossTrainer, TaskTrainer
 
 
 async def test_a_pointer_is_fetched_and_freed() -> None:
@@ -47,3 +47,54 @@ async def test_a_task_is_called_with_parameters_and_config() -> None:
     assert called == [("train", (params,), {"epochs": 2})]
     other: Any = Bob()
     assert TaskTrainer("train").serves(other) and not TaskTrainer("test").serves(other)
+
+
+async def test_a_fit_by_tasks_is_central_gradient_descent() -> None:
+    x = np.random.default_rng(0).normal(size=(900, 3))
+    y = x @ np.array([1.0, -2.0, 0.5])
+
+    def step(data: Any, params: Any, *, rate: float) -> Any:
+        """Take a step."""
+        error = data["x"] @ params - data["y"]
+        return params - rate * data["x"].T @ error / len(error), len(error), {"loss": float(np.mean(error**2))}
+
+    parts = partition.parts({"x": x, "y": y}, partition.by_size(900, [1, 2, 3]))
+    async with fedsock.Hub(port=0) as hub:
+        policy = {"train": {"tasks": ["step"]}}
+        await hub.virtual_workers(data=parts, policy=policy, tasks={"step": step})
+        await hub.virtual_worker("shy", parts[0], tasks={"step": step})
+        await hub.virtual_worker("other", parts[0])
+        w = np.zeros(3)
+        async for r in hub.fit(np.zeros(3), task="step", config={"rate": 0.3}, rounds=10):
+            loss = np.mean((x @ w - y) ** 2)
+            w = w - 0.3 * x.T @ (x @ w - y) / len(x)
+            np.testing.assert_allclose(r.params, w, rtol=1e-12)
+            assert r.loss == pytest.approx(loss, rel=1e-9)
+            assert [one.n for one in r.workers.values()] == [150, 300, 450]
+            (denied,) = r.dropped
+            assert denied.name == "shy" and "[policy.train]" in denied.reason
+
+
+@fedsock.plan
+def loss(params: Any, x: Any, y: Any) -> Any:
+    return np.mean((x @ params["w"] - y) ** 2) / 2
+
+
+async def test_a_loss_is_trained_on_the_workers_data_sets() -> None:
+    called: list[Any] = []
+    x, y = np.ones((4, 3)), np.ones(4)
+
+    class Bob:
+        datasets: ClassVar = {"x": x, "y": y, "z": x}
+
+        def train(self, *args: Any, **kwargs: Any) -> Any:
+            called.append((args, kwargs))
+
+    bob: Any = Bob()
+    params: Any = object()
+    trainer = LossTrainer(loss, ("x", "y"), {"w": np.zeros(3)})
+    trainer.start(bob, params, Job(1, 5, {"epochs": 1, "optimizer": "sgd"}, {"epochs": 2}))
+    assert called == [((loss, params, (x, y)), {"epochs": 2, "optimizer": "sgd", "seed": 5})]
+    assert trainer.serves(bob) and not LossTrainer(loss, ("x", "a"), {}).serves(bob)
+    with pytest.raises(PlanMismatch):
+        LossTrainer(loss, ("x", "y"), [np.zeros(3)]).start(bob, params, Job(1, 5, {}, {}))
