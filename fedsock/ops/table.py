@@ -20,6 +20,7 @@ from fedsock.ops import (
     sorting,
     statistics,
     tasks,
+    training,
 )
 from fedsock.ops.gradients import GRADIENTS
 from fedsock.ops.registry import assemble
@@ -40,6 +41,7 @@ TABLE = assemble(
     releases.ROWS,
     tasks.ROWS,
     plans.ROWS,
+    training.ROWS,
     bits.ROWS,
     positions.ROWS,
     gradients=GRADIENTS,

@@ -252,7 +252,7 @@ def _step(told: Any, registers: int, line: str, depth: int) -> Step:
     row = TABLE.get(op)
     if op in ARITIES:
         _require(len(args) == ARITIES[op] and not kwargs and results == 1, f"{op} takes {ARITIES.get(op)} arguments")
-    elif row is None or op in (RUN, RELEASE):
+    elif row is None or row.streams or op in (RUN, RELEASE):  # what streams is a worker's to carry out
         raise UnknownOp(f"a step with op {op!r}, no op here; python -m fedsock.ops lists them", op=op)
     else:
         _require(callable(row.results) or row.results == results, f"{op} has {row.results} results")

@@ -20,6 +20,7 @@ from fedsock.session.pointer import NestedPointer, Pointer, pointer_of
 from fedsock.session.policy import Terms, terms_of
 from fedsock.session.records import RELEASED, Record, meta_from_wire
 from fedsock.session.requests import ask, ask_all
+from fedsock.session.training import TrainingPointer, start_training
 
 if TYPE_CHECKING:
     from fedsock.session.session import Session
@@ -220,6 +221,28 @@ class WorkerHandle:
             NotTraceable, MetadataNotReady: a function that can't be recorded, or not yet.
         """
         return run_plan(self._station, plan, args, kwargs)
+
+    def train(
+        self, loss: Program | Plan, params: Any, data: Any, *, state: Pointer | None = None, **settings: Any
+    ) -> TrainingPointer:
+        """Train parameters on rows at this worker; returns at once a pointer to {"params": …, "n": …, "metrics": …}.
+
+        ``async for metrics in p`` gives those of each epoch while it runs; ``p.cancel()`` ends it behind the batch.
+
+        Args:
+            loss: a plan ``loss(params, *data)`` that gives the mean over the rows of its data.
+            params: a tree of float arrays or of pointers to such, or a pointer to one.
+            data: arrays or pointers with one row an example; a tuple or list of them where the loss takes several.
+            state: of the optimizer, ``p.state`` of a training before.
+            settings: ``optimizer`` ("sgd", "adam", "adamw"), ``learning_rate``, ``batch_size``, ``epochs``, ``seed``
+                and the other fields of ``fedsock.plan.settings.Training``.
+
+        Raises:
+            PlanMismatch: parameters or data are not what the loss takes.
+            NotTraceable, MetadataNotReady: the loss can't be recorded, or not yet.
+            OpTypeError, OpValueError: a setting that can't be.
+        """
+        return start_training(self._station, loss, params, data, state, settings)
 
     async def ping(self) -> float:
         """Return the seconds that a question and its answer take; cancelling ends the wait only.

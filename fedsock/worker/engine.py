@@ -20,6 +20,7 @@ from fedsock.protocol import messages as m
 from fedsock.worker.approvals import Approvals
 from fedsock.worker.arrivals import Arrivals
 from fedsock.worker.audit import Audit
+from fedsock.worker.carriedout import beginnings
 from fedsock.worker.catalog import Catalog, owned
 from fedsock.worker.datasets import Dataset, budgets, groups, releases_noise
 from fedsock.worker.emitting import Streams
@@ -35,7 +36,7 @@ from fedsock.worker.requests import Answering, Hashing, Requests
 from fedsock.worker.runner import Runner
 from fedsock.worker.state import State
 from fedsock.worker.store import GIVEN_UP, LEAF_BYTES, PENDING, Entry, SessionStore
-from fedsock.worker.tasks import Task, Tasks
+from fedsock.worker.tasks import Task
 from fedsock.worker.users import Users
 
 QUOTA_BYTES = 4 << 30
@@ -102,7 +103,7 @@ class Engine:
         self._requests = Requests(name, policy, self._replies, approvals or Approvals(State()), answering)
         self._exports = Exports(name, policy, self._replies, ledger, audit, self._requests)
         releases = Releases(policy, ledger, audit, releases_noise(datasets), groups(datasets))
-        privately = Privately(name, policy, releases, Tasks(name, tasks, policy))
+        privately = Privately(name, policy, releases, beginnings(name, policy, tasks, op_seconds))
         self.streams = Streams(self._replies, self._exports)
         self._runner = Runner(name, table, self._replies, self._exports, privately, op_seconds, self.streams)
         self._requests.compute = self._runner.add

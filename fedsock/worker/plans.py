@@ -68,7 +68,7 @@ class Plans:
         text, leaves = args[0], args[1:]
         if private and (job.withheld or not all(map(_numbers, job.args[1:]))):
             raise OpValueError("of private values, a plan takes arrays of numbers whose shapes may be told")
-        replay = self._read(text)
+        replay = self.read(text)
         if len(replay.plan.outputs) != len(job.results):
             raise OpValueError(f"the plan has {len(replay.plan.outputs)} results, not {len(job.results)}")
         replay.check(leaves)
@@ -84,7 +84,15 @@ class Plans:
         guard = Guard(job, room, self._op_seconds, private)
         return Compute(job, partial(_run, replay, leaves, guard), (), {}, UNKNOWN_SECONDS)
 
-    def _read(self, text: str) -> Replay:
+    def read(self, text: str) -> Replay:
+        """Return a plan made ready to run.
+
+        Args:
+            text: of it.
+
+        Raises:
+            PlanInvalid, UnknownOp: it is no plan, or none for this worker.
+        """
         found = self._ready.get(text)
         if found is None:
             plan = Plan.from_json(text)

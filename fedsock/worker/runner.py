@@ -10,24 +10,20 @@ from typing import Any
 
 from fedsock.errors import FedsockError, OpCancelled, OpValueError, QuotaExceeded
 from fedsock.ops import Bound, Row, check, flatten, seconds
-from fedsock.ops.plans import RUN
-from fedsock.ops.releases import RELEASE
 from fedsock.ops.schema import INT_MAX, INT_MIN, PLAIN_TYPES
-from fedsock.ops.tasks import TASK
 from fedsock.policy.facts import OPEN, combine
 from fedsock.protocol.messages import Error, Failure, Op
 from fedsock.worker.arguments import held_value, read_arguments, resolve
+from fedsock.worker.carriedout import CARRIED_OUT
 from fedsock.worker.emitting import Streams
 from fedsock.worker.exports import Exports
 from fedsock.worker.failures import cut, failed_because, failure_of, too_long, why_unrunnable
 from fedsock.worker.jobs import Compute, Errand, Job
-from fedsock.worker.plans import Plans
 from fedsock.worker.privately import Privately
 from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, GIVEN_UP, PENDING, READY, Entry, SessionStore, size_of
 from fedsock.worker.trees import TREES, call_apart
 
-CARRIED_OUT = frozenset({RELEASE, RUN, TASK})  # they have no function in the table
 NO_KWARGS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -64,7 +60,6 @@ class Runner:
         self._privately = privately
         self._op_seconds = op_seconds
         self._streams = streams
-        self._plans = Plans(op_seconds)
         self._ready: list[Compute] = []
         # Jobs whose inputs are all there, or failed: a queue, for a failure may bring down a chain of any length.
         self._startable: deque[Job] = deque()
@@ -325,7 +320,7 @@ class Runner:
     def _start_apart(self, job: Job, row: Row) -> None:
         """Start an op with a private input, one that is made for such, or a plan."""
         try:
-            compute = self._plans.begin(job) if row.name == RUN else self._privately.begin(job, row, self._afford)
+            compute = self._privately.begin(job, row, self._afford)
         except Exception as error:
             job.withheld, job.failure = False, None
             self._fail(job, error)

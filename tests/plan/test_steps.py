@@ -91,7 +91,7 @@ def test_what_is_no_plan_is_refused(wrong: dict[str, Any]) -> None:
         Plan.from_json(json.dumps({**SMALL, **wrong}))
 
 
-@pytest.mark.parametrize("op", ["load", "__class__", "run", "dp_release", "number.power", ""])
+@pytest.mark.parametrize("op", ["load", "__class__", "run", "train", "task", "dp_release", "number.power", ""])
 def test_ops_that_a_plan_may_not_have(op: str) -> None:
     with pytest.raises(UnknownOp):
         Plan.from_json(json.dumps({**SMALL, "steps": [{"op": op, "args": [{"$": 0}]}]}))

@@ -172,7 +172,7 @@ def test_only_so_many_plans_are_kept_ready() -> None:
     for id in range(MOST_PLANS + 5):
         text = text_of(lambda x, k=id: x + k, 1.0)
         driver.say(put(2 * id + 1, text), op(2 * id + 2, "run", ref(2 * id + 1), 1.0, id))
-    assert len(driver.engine._runner._plans._ready) <= MOST_PLANS
+    assert len(driver.engine._runner._privately._carried_out["run"].__self__._ready) <= MOST_PLANS
 
 
 def test_errors_say_where_the_failing_step_was_written() -> None:

@@ -1,0 +1,252 @@
+"""Training at a worker: a loss that the session sent, on rows that stay here. No I/O.
+
+What leaves is told by the facts of the result, which name the loss's digest and the fewest rows of any step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from fedsock.errors import OpCancelled, OpTypeError, OpValueError, PlanMismatch
+from fedsock.ops.schema import NUMERIC_KINDS
+from fedsock.plan.batches import edges
+from fedsock.plan.gradient import autograd, value_and_gradient
+from fedsock.plan.optimizers import State
+from fedsock.plan.replay import Replay
+from fedsock.plan.settings import Training
+from fedsock.plan.training import check_params, rows_of, train
+from fedsock.plan.trees import filled, flatten, references
+from fedsock.policy.facts import OPEN, Facts, Trained, combine, known, trained
+from fedsock.policy.rules import Policy
+from fedsock.protocol.values import Reference
+from fedsock.typing import Array
+from fedsock.worker.arguments import held_value, resolve
+from fedsock.worker.emitting import Emitter
+from fedsock.worker.failures import too_long
+from fedsock.worker.jobs import Compute, Job
+from fedsock.worker.plans import UNKNOWN_SECONDS, Guard, Plans
+from fedsock.worker.store import Entry, Run
+
+GRADIENT_COST = 5
+"""A loss with its gradient takes about so many times what the loss alone takes, in time and in memory."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One training, its arguments checked as far as they are public.
+
+    Attributes:
+        loss: made ready to run.
+        by: the loss's inputs that are parameters.
+        on: those that are rows.
+        params: leaves, in the order of ``by``.
+        data: leaves, in the order of ``on``.
+        settings: how.
+        state: of the optimizer.
+    """
+
+    loss: Replay
+    by: tuple[int, ...]
+    on: tuple[int, ...]
+    params: list[Array]
+    data: list[Array]
+    settings: Training
+    state: State
+
+    @property
+    def edges(self) -> Array:
+        """Where batches begin and end."""
+        return edges(len(self.data[0]), self.settings.batch_size, self.settings.min_rows)
+
+    @property
+    def steps(self) -> int:
+        """How many steps it takes."""
+        return (len(self.edges) - 1) * self.settings.epochs
+
+    @property
+    def sizes(self) -> set[int]:
+        """How many rows a batch has: at most two numbers."""
+        return set(np.diff(self.edges).tolist())
+
+    def inputs(self, params: Sequence[Array], batch: Sequence[Array]) -> list[Array]:
+        """Return the loss's inputs for a batch."""
+        leaves = dict(zip((*self.by, *self.on), (*params, *batch), strict=True))
+        return [leaves[place] for place in range(len(leaves))]
+
+    def example(self, rows: int) -> list[Array]:
+        """Return inputs that look like those of a batch."""
+        return self.inputs(self.params, [leaf[:rows] for leaf in self.data])
+
+
+class Trainings:
+    """Makes Computes of trainings.
+
+    Args:
+        policy: the owner's: it says how many rows a step has at least.
+        plans: reads losses.
+        op_seconds: how long a training may be expected to take.
+    """
+
+    def __init__(self, policy: Policy, plans: Plans, op_seconds: float) -> None:
+        self._policy = policy
+        self._plans = plans
+        self._op_seconds = op_seconds
+
+    def begin(self, job: Job) -> Compute:
+        """Return what trains, its results' facts given.
+
+        Args:
+            job: the op, its inputs all there.
+
+        Raises:
+            PlanInvalid, UnknownOp: the loss is no plan, or none for this worker.
+            PlanMismatch: parameters or data are not what it takes.
+            OpTypeError, OpValueError: something that can't be trained, or a setting that can't be.
+            QuotaExceeded, OpTooLong: it would take too much.
+            ConfigError: autograd isn't installed.
+        """
+        job.public = True  # all that fails is worked out from shapes, dtypes and settings
+        args, kwargs = resolve(job, held_value)
+        if kwargs or not 4 <= len(args) <= 5:
+            raise OpTypeError("it takes a loss, parameters, data, settings and a state, by position")
+        _check_private(job)
+        task = self._task(args, self._least_rows(job))
+        for entry in job.results:
+            entry.facts = _facts(job, task)
+        job.results[0].run = job.results[1].run = Run()
+        seconds = self._seconds(task)
+        room = job.store.quota_bytes - job.store.nbytes
+        job.store.charge(job.results[0], _nbytes(task) + job.weight)
+        guard = Guard(job, room, self._op_seconds, any(entry.facts is not OPEN for entry in job.inputs))
+        return Compute(job, _Running(task, guard, job, self._op_seconds), (), {}, seconds)
+
+    def _task(self, args: Sequence[Any], least: int) -> Task:
+        if type(args[0]) is not str:
+            raise OpTypeError("the loss is a plan's text that the session sent")
+        autograd()  # a missing extra is found before private data can make a secret of it
+        loss = self._plans.read(args[0])
+        if not loss.plan.takes or type(loss.plan.gives) is not Reference:
+            raise OpValueError("a loss takes parameters and data, and gives one number")
+        by = tuple(references(loss.plan.takes[0][1]))
+        on = tuple(references([tree for _, tree in loss.plan.takes[1:]]))
+        params, data = flatten(args[1])[0], flatten(args[2])[0]
+        if (len(params), len(data)) != (len(by), len(on)):
+            raise PlanMismatch(f"the loss takes {len(by)} parameters and {len(on)} arrays of data")
+        check_params(params)
+        rows_of(data)
+        given = Training.from_dict(args[3])
+        settings = replace(given, min_rows=max(least, given.min_rows))
+        old = args[4] if len(args) > 4 else None
+        state = State.start(settings, params) if old is None else State.from_tree(old, settings, params)
+        task = Task(loss, by, on, params, data, settings, state)
+        loss.check(task.example(max(task.sizes)))
+        return task
+
+    def _least_rows(self, job: Job) -> int:
+        """Return how many rows a step has at least, by what the owners of the data say."""
+        sources = combine(entry.facts for entry in job.inputs).sources
+        terms = (self._policy.terms(source, job.store.user).train for source in sources)
+        return max((one.min_rows for one in terms if one is not None), default=1)
+
+    def _seconds(self, task: Task) -> float:
+        """Return how long it takes, as far as is known."""
+        known = task.loss.known(task.example(max(task.sizes)))
+        if known is None:
+            return UNKNOWN_SECONDS
+        seconds = known.seconds * GRADIENT_COST * task.steps
+        if seconds > self._op_seconds:
+            raise too_long(seconds, self._op_seconds)
+        return seconds
+
+
+class _Running:
+    """Trains; is called in a thread."""
+
+    __slots__ = ("_guard", "_job", "_op_seconds", "_task")
+
+    def __init__(self, task: Task, guard: Guard, job: Job, op_seconds: float) -> None:
+        self._task = task
+        self._guard = guard
+        self._job = job
+        self._op_seconds = op_seconds
+
+    def __call__(self, *, emit: Emitter) -> tuple[dict[str, Any], dict[str, Any]]:
+        task, job = self._task, self._job
+        plan = task.loss.plan
+        self._try()
+
+        def value_and_grad(params: Sequence[Array], batch: Sequence[Array]) -> tuple[Any, Sequence[Array]]:
+            if emit.stopped or job.over or job.store.over:
+                raise OpCancelled("it was cancelled")
+            return value_and_gradient(plan, task.inputs(params, batch), task.by)
+
+        settings = replace(task.settings, per_batch=task.settings.per_batch and emit.batches)
+        trained = _streamed(train(value_and_grad, task.params, task.data, settings, task.state), emit)
+        params = filled(plan.takes[0][1], dict(zip(task.by, trained.params, strict=True)))
+        return {"params": params, "n": trained.n, "metrics": trained.metrics}, trained.state.to_tree()
+
+    def _try(self) -> None:
+        """Run the loss once on as many rows as a batch has: what it takes is known then, and that it is a scalar."""
+        task = self._task
+        for rows in sorted(task.sizes, reverse=True):
+            example = task.example(rows)
+            [value] = task.loss.run(example, self._guard)
+            if np.ndim(value) or np.asarray(value).dtype.kind != "f":
+                raise OpValueError("a loss gives one floating-point number: the mean over the rows of a batch")
+        known = task.loss.known(task.example(max(task.sizes)))
+        if known is not None and (seconds := known.seconds * GRADIENT_COST * task.steps) > self._op_seconds:
+            raise too_long(seconds, self._op_seconds)
+
+
+def _streamed(values: Generator[Any, None, T], emit: Callable[[Any], None]) -> T:
+    """Stream what a generator gives, and return what it returns."""
+    while True:
+        try:
+            value = next(values)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]  # it is the generator's
+        emit(value)
+
+
+def _check_private(job: Job) -> None:
+    """Refuse private inputs whose shapes could tell something."""
+    if isinstance(job.args[0], Entry) and job.args[0].facts is not OPEN:
+        raise OpTypeError("the loss is a plan's text that the session sent")
+    for entry in job.inputs:
+        if entry.facts is OPEN:
+            continue
+        numbers = isinstance(entry.value, (np.ndarray, np.generic)) and entry.value.dtype.kind in NUMERIC_KINDS
+        # What a training gave has the shapes of what went in, whatever the values.
+        if job.withheld or not (numbers or isinstance(entry.facts.form, Trained)):
+            raise OpValueError("of private values, training takes arrays of numbers whose shapes may be told")
+
+
+def _facts(job: Job, task: Task) -> Facts:
+    """Return what is known of what is trained: which loss made it, and of how many rows at least each step was."""
+    data = [entry.facts for entry in _entries(job.args[2])]
+    carried = [entry.facts for place in (1, 3, 4) if place < len(job.args) for entry in _entries(job.args[place])]
+    form = trained("plan", task.loss.plan.digest, data, carried)
+    if form is not None and form.rows:
+        form = replace(form, rows=min(form.rows, *task.sizes))
+    return known(combine(entry.facts for entry in job.inputs).sources, form)
+
+
+def _entries(tree: Any) -> list[Entry]:
+    """Return the entries of an argument."""
+    return [leaf for leaf in flatten(tree)[0] if isinstance(leaf, Entry)]
+
+
+def _nbytes(task: Task) -> int:
+    """Return how much memory it takes at most, beside what there is: parameters, gradients, moments and a batch."""
+    params = sum(leaf.nbytes for leaf in task.params)
+    moments = sum(leaf.nbytes for moment in task.state.moments for leaf in moment)
+    rows = max(task.sizes)
+    batch = sum(leaf[:rows].nbytes for leaf in task.data)
+    example = task.loss.known(task.example(rows))
+    return 4 * params + 2 * moments + batch + GRADIENT_COST * (0 if example is None else example.nbytes)
