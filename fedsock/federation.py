@@ -12,7 +12,9 @@ import numpy as np
 
 from fedsock.errors import ConfigError
 from fedsock.federated.fit import Fit, Options
-from fedsock.federated.trainers import TaskTrainer, Trainer
+from fedsock.federated.trainers import LossTrainer, TaskTrainer, Trainer
+from fedsock.plan.program import Program
+from fedsock.plan.steps import Plan
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.session import Session
 from fedsock.typing import Tree
@@ -40,21 +42,36 @@ class Federation(ABC):
     ) -> WorkerHandle:
         """Start a worker in this process."""
 
-    def fit(self, params: Tree, *, task: str | None = None, trainer: Trainer | None = None, **options: Any) -> Fit:
+    def fit(
+        self,
+        params: Tree,
+        loss: Program | Plan | None = None,
+        *,
+        data: str | Sequence[str] = (),
+        task: str | None = None,
+        trainer: Trainer | None = None,
+        **options: Any,
+    ) -> Fit:
         """Return a fit of parameters to the workers' data: ``async for`` gives its rounds, ``await`` its result.
 
         Args:
             params: to begin with: floating-point arrays in lists, tuples and dicts.
-            task: of the workers' owners, called with the parameters and what ``config`` says; it returns
-                (params, n, metrics), or a dict of these.
-            trainer: in place of a task, what each worker does in a round.
+            loss: a plan ``loss(params, *data)``, the mean over the rows, that each worker trains on (``local``).
+            data: names of the data sets that the loss takes.
+            task: in place of a loss, of the workers' owners, called with the parameters and what ``config`` says; it
+                returns (params, n, metrics), or a dict of these.
+            trainer: in place of both, what each worker does in a round.
             options: rounds, strategy, … as ``federated.fit.Options`` has them.
 
         Raises:
-            ConfigError: an option can't be, or neither or both of task and trainer are given.
+            ConfigError: an option can't be, or not exactly one of loss, task and trainer is given.
         """
-        if (task is None) == (trainer is None):
-            raise ConfigError("a fit takes either task= or trainer=")
+        if sum(one is not None for one in (loss, task, trainer)) != 1:
+            raise ConfigError("a fit takes either a loss, task= or trainer=")
+        if (loss is None) != (not data):
+            raise ConfigError("a loss takes data=(names of data sets), and nothing else does")
+        if loss is not None:
+            trainer = LossTrainer(loss, (data,) if isinstance(data, str) else tuple(data), params)
         return Fit(self._open_session, params, trainer or TaskTrainer(str(task)), Options(**options))
 
     async def virtual_workers(

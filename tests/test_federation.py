@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,6 +36,11 @@ async def test_who_has_no_rows_is_left_out_with_a_warning() -> None:
         assert len(await hub.virtual_workers(2)) == 2
 
 
+@fedsock.plan
+def loss(params: Any, x: Any) -> Any:
+    return ((x - params[0]) ** 2).mean()
+
+
 async def test_what_cant_be() -> None:
     async with fedsock.Hub(port=0) as hub:
         for n, data in ((None, None), (0, None), (3, [{}]), (1.5, None)):
@@ -43,5 +49,6 @@ async def test_what_cant_be() -> None:
         await hub.virtual_worker("w1")
         with pytest.raises(NameTaken):
             await hub.virtual_workers(3)
-        with pytest.raises(ConfigError, match="either task= or trainer="):
-            hub.fit([np.ones(1)], rounds=1)
+        for options in ({}, {"task": "a", "loss": loss, "data": "x"}, {"loss": loss}, {"task": "a", "data": "x"}):
+            with pytest.raises(ConfigError, match=r"either a loss|a loss takes data"):
+                hub.fit([np.ones(1)], rounds=1, **options)

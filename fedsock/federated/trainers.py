@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fedsock.errors import UpdateRejected
 from fedsock.federated.aggregate import Update
+from fedsock.plan.program import Program
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.pointer import Pointer
+from fedsock.typing import Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +156,40 @@ class TaskTrainer(Trainer):
             job: of which ``config`` goes to the task, as keyword arguments.
         """
         return PointerReply(worker.task(self._task, params, **job.config))
+
+
+class LossTrainer(Trainer):
+    """Trains on a plan's loss at the workers, each on its own data sets.
+
+    Args:
+        loss: a plan ``loss(params, *data)`` that gives the mean over the rows of its data.
+        data: names of the data sets, in the order in which the loss takes them.
+        params: that the fit begins with: what the loss is recorded for.
+    """
+
+    def __init__(self, loss: Any, data: Sequence[str], params: Tree) -> None:
+        self._loss = loss
+        self._data = data
+        self._params = params
+
+    def serves(self, worker: WorkerHandle) -> bool:
+        """Return whether a worker has all the data sets.
+
+        Args:
+            worker: its handle.
+        """
+        return all(name in worker.datasets for name in self._data)
+
+    def start(self, worker: Any, params: Pointer, job: Job) -> Reply:
+        """Start the training at a worker.
+
+        Args:
+            worker: its handle.
+            params: a pointer to the parameters there.
+            job: its settings, of which ``config`` goes over ``local``.
+        """
+        data = tuple(worker.datasets[name] for name in self._data)
+        if isinstance(self._loss, Program):
+            self._loss.leaves((self._params, *data), {})
+        settings = {**job.local, "seed": job.seed, **job.config}
+        return PointerReply(worker.train(self._loss, params, data, **settings))

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import fedsock
-from fedsock.errors import PointerReleased, UpdateRejected
-from fedsock.federated import Job, PointerReply
-from fedsock.federated.trainers import TaskTrainer
+from fedsock.errors import PlanMismatch, PointerReleased, UpdateRejected
+from fedsock.federated import Job, LocalSGD, PointerReply, partition
+from fedsock.federated.local import seed_of
+from fedsock.federated.trainers import LossTrainer, TaskTrainer
+from fedsock.plan.batches import batches
 
 
 async def test_a_pointer_is_fetched_and_freed() -> None:
@@ -47,3 +49,91 @@ async def test_a_task_is_called_with_parameters_and_config() -> None:
     assert called == [("train", (params,), {"epochs": 2})]
     other: Any = Bob()
     assert TaskTrainer("train").serves(other) and not TaskTrainer("test").serves(other)
+
+
+async def test_a_fit_by_tasks_is_central_gradient_descent() -> None:
+    x = np.random.default_rng(0).normal(size=(900, 3))
+    y = x @ np.array([1.0, -2.0, 0.5])
+
+    def step(data: Any, params: Any, *, rate: float) -> Any:
+        """Take a step."""
+        error = data["x"] @ params - data["y"]
+        return params - rate * data["x"].T @ error / len(error), len(error), {"loss": float(np.mean(error**2))}
+
+    parts = partition.parts({"x": x, "y": y}, partition.by_size(900, [1, 2, 3]))
+    async with fedsock.Hub(port=0) as hub:
+        policy = {"train": {"tasks": ["step"]}}
+        await hub.virtual_workers(data=parts, policy=policy, tasks={"step": step})
+        await hub.virtual_worker("shy", parts[0], tasks={"step": step})
+        await hub.virtual_worker("other", parts[0])
+        w = np.zeros(3)
+        async for r in hub.fit(np.zeros(3), task="step", config={"rate": 0.3}, rounds=10):
+            loss = np.mean((x @ w - y) ** 2)
+            w = w - 0.3 * x.T @ (x @ w - y) / len(x)
+            np.testing.assert_allclose(r.params, w, rtol=1e-12)
+            assert r.loss == pytest.approx(loss, rel=1e-9)
+            assert [one.n for one in r.workers.values()] == [150, 300, 450]
+            (denied,) = r.dropped
+            assert denied.name == "shy" and "[policy.train]" in denied.reason
+
+
+@fedsock.plan
+def loss(params: Any, x: Any, y: Any) -> Any:
+    return np.mean((x @ params["w"] - y) ** 2) / 2
+
+
+async def test_a_loss_is_trained_on_the_workers_data_sets() -> None:
+    called: list[Any] = []
+    x, y = np.ones((4, 3)), np.ones(4)
+
+    class Bob:
+        datasets: ClassVar = {"x": x, "y": y, "z": x}
+
+        def train(self, *args: Any, **kwargs: Any) -> Any:
+            called.append((args, kwargs))
+
+    bob: Any = Bob()
+    params: Any = object()
+    trainer = LossTrainer(loss, ("x", "y"), {"w": np.zeros(3)})
+    trainer.start(bob, params, Job(1, 5, {"epochs": 1, "optimizer": "sgd"}, {"epochs": 2}))
+    assert called == [((loss, params, (x, y)), {"epochs": 2, "optimizer": "sgd", "seed": 5})]
+    assert trainer.serves(bob) and not LossTrainer(loss, ("x", "a"), {}).serves(bob)
+    with pytest.raises(PlanMismatch):
+        LossTrainer(loss, ("x", "y"), [np.zeros(3)]).start(bob, params, Job(1, 5, {}, {}))
+
+
+async def test_a_fit_of_a_loss_is_central_gradient_descent_and_a_plain_loop() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 3))
+    y = x @ np.array([1.0, -2.0, 0.5]) + 0.1 * rng.normal(size=600)
+    rows = partition.by_size(600, [1, 2, 3])
+    begun = {"w": np.zeros(3)}
+    loss.trace(begun, x, y)
+    async with fedsock.Hub(port=0) as hub:
+        policy = {"train": {"plans": [loss.digest], "min_rows": 10}}
+        await hub.virtual_workers(data=partition.parts({"x": x, "y": y}, rows), policy=policy)
+        await hub.virtual_worker("shy", {"x": x, "y": y})
+        w = np.zeros(3)
+        local = LocalSGD(learning_rate=0.3)
+        async for r in hub.fit(begun, loss, data=("x", "y"), local=local, rounds=10):
+            before = np.mean((x @ w - y) ** 2) / 2
+            w = w - 0.3 * x.T @ (x @ w - y) / len(x)
+            np.testing.assert_allclose(r.params["w"], w, rtol=1e-12)
+            assert r.loss == pytest.approx(before, rel=1e-12)
+            assert [gone.name for gone in r.dropped] == ["shy"]
+
+        local = LocalSGD(epochs=2, batch_size=20, learning_rate=0.1)
+        found = await hub.fit(begun, loss, data=("x", "y"), local=local, rounds=4, seed=3, workers=["w0", "w1", "w2"])
+        w = np.zeros(3)
+        for number in range(1, 5):
+            total = np.zeros(3)
+            for k, mine in enumerate(rows):
+                seed = seed_of(3, number, f"w{k}")
+                one = w
+                for epoch in range(2):
+                    for batch in batches(len(mine), 20, seed=seed, epoch=epoch):
+                        xb, yb = x[mine][batch], y[mine][batch]
+                        one = one - 0.1 * xb.T @ (xb @ one - yb) / len(xb)
+                total += len(mine) * one
+            w = total / 600
+        np.testing.assert_allclose(found.params["w"], w, rtol=1e-9)
