@@ -23,7 +23,7 @@ file = "{name}.npz"
 
 [datasets.digits.policy]
 export = "{export}"  # "aggregate": sums, means, variances, covariances and products over all rows
-max_queries = 60
+max_queries = 200
 
 [datasets.digits.policy.group_by]
 labels = 10  # and how many images there are of each digit, rounded

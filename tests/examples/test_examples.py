@@ -68,6 +68,16 @@ PROMISED = {
         "BudgetSpent: dp_release at carol",
         "the worker ended with code 0",
     ],
+    "06_plan.py": [
+        "here, on made-up data: loss 0.311, 86% right",
+        "plan step, sha256:",
+        "  v6 = matmul(x, weights)    # 06_plan.py:",
+        "at erin, on her 900 patients: loss 0.326, 86% right, weights [ 2.  -1.   0.4]",
+        "her data  ExportDenied: erin keeps data set 'x'",
+        "another plan  ExportDenied: erin keeps object",
+        '[policy.train] plans = ["sha256:',
+        "NotTraceable: a plan can't branch on a value",
+    ],
     "07_federated_statistics.py": [
         "<FederatedArray (1797, 64) uint8 at alice (700), bob (400), carol (400), dave (297)>",
         "all ink: 467966, of alice, bob, carol; not of dave:",
