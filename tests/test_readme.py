@@ -52,6 +52,7 @@ TITLES = [
     "In a notebook",
     "A stand-alone hub",
     "Pointers",
+    "Gradients",
     "Configuration",
     "The owner decides",
     "Tasks",

@@ -90,7 +90,7 @@ def lines(table: Mapping[str, Row]) -> list[str]:
             mark = "~" if row.value_dependent else " "
             also = f"also {', '.join(names)}" if (names := spellings(row)) else ""
             slope = _SLOPES[kind_of(row)]
-            parts = (row.about.rstrip("."), results_text(row), also, facts_text(row), slope)
+            parts = (row.about.rstrip("."), results_text(row), also, slope, facts_text(row))
             notes = "; ".join(part for part in parts if part)
             printed.append(f" {mark} {signature_text(row)}  {notes}")
     local = sorted(function.__name__ for function in LOCAL)

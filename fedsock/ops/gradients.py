@@ -328,6 +328,7 @@ _MATRICES: dict[str, Gradient] = {
     "linalg.multi_dot": matrices.multi_dot, "linalg.matrix_power": matrices.matrix_power,
     "linalg.solve": matrices.solve, "linalg.cholesky": matrices.cholesky, "linalg.eigh": matrices.eigh,
     "linalg.eigvalsh": matrices.eigvalsh, "linalg.slogdet": matrices.slogdet, "linalg.svd": matrices.svd,
+    "linalg.qr": matrices.qr,
     "linalg.svdvals": matrices.svdvals, "linalg.pinv": matrices.pinv, "linalg.tensorinv": matrices.tensorinv,
     "linalg.tensorsolve": matrices.tensorsolve, "linalg.vector_norm": matrices.vector_norm,
     "linalg.matrix_norm": matrices.matrix_norm, "linalg.norm": matrices.norm, "linalg.cond": matrices.cond,

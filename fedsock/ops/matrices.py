@@ -195,6 +195,25 @@ def svd(anp: Any, a: Any, full_matrices: bool = True, compute_uv: bool = True, h
     return [found[0], found[1], found[2]]
 
 
+def qr(anp: Any, a: Any, mode: str = "reduced") -> Any:
+    """As numpy's qr, of a matrix of full rank that isn't wide.
+
+    Raises:
+        NotImplementedError: another mode than "reduced" and "r", or a wide matrix.
+    """
+    if mode not in ("reduced", "r") or anp.shape(a)[-2] < anp.shape(a)[-1]:
+        raise NotImplementedError(f"mode={mode!r}" if mode not in ("reduced", "r") else "a wide matrix")
+    exact_q, exact_r = np.linalg.qr(plain(anp, a))
+    # Its values are numpy's; Cholesky's factor, which is R but for signs and digits, has the gradient.
+    signs = np.sign(np.diagonal(exact_r, axis1=-2, axis2=-1))[..., None]
+    r = signs * transposed(anp, anp.linalg.cholesky(anp.matmul(transposed(anp, a), a)))
+    r = exact_r + (r - plain(anp, r))
+    if mode == "r":
+        return r
+    q = transposed(anp, anp.linalg.solve(transposed(anp, r), transposed(anp, a)))
+    return [exact_q + (q - plain(anp, q)), r]
+
+
 def pinv(anp: Any, a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     """As numpy's pinv, of a matrix of full rank.
 

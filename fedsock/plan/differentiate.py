@@ -107,6 +107,8 @@ def _plan(program: Program, form: dict[str, Any], examples: Sequence[Any]) -> Pl
 
 def _check(plan: Plan, examples: Sequence[Any], by: Sequence[int]) -> None:
     """Refuse now what no worker could differentiate; arguments of ops count, so the examples are tried."""
+    if not by:
+        raise NotDifferentiable("a gradient by an argument that holds no numbers")
     for number in by:
         spec = plan.inputs[number]
         if not (spec.kind.startswith("float")):

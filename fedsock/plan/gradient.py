@@ -76,32 +76,46 @@ def value_and_gradient(
         _require_real(plan.inputs[number].name, plain(leaves[number]))
         roots.append(core.VJPNode.new_root())
         values[number] = tracer.new_box(leaves[number], level, roots[-1])
+    dtypes: dict[Any, np.dtype[Any]] = {}
     with np.errstate(all="ignore"), silence():
         for step in plan.steps:
             try:
-                values += _results(step, values, look)
+                found = _results(step, values, look)
             except Exception as error:
                 error.add_note(f"in {step.op}" + (f", written at {step.line}" if step.line else ""))
                 raise
+            values += found
+            dtypes.update(
+                (one._node, np.asarray(plain(one)).dtype) for one in found if _is_box(one) and one._trace == level
+            )
         value, end = _one(plan, values), None
         if _is_box(value) and value._trace == level:
             value, end = value._value, value._node
-        slopes = _backwards(library, value, end) if end is not None else {}
-        found = [_like(library.numpy, leaves[k], slopes.get(root)) for k, root in zip(argnums, roots, strict=True)]
-    return value, found
+        slopes = _backwards(library, value, end, dtypes) if end is not None else {}
+        by = [_like(library.numpy, leaves[k], slopes.get(root)) for k, root in zip(argnums, roots, strict=True)]
+    return value, by
 
 
-def _backwards(library: Any, value: Any, end: Any) -> dict[Any, Any]:
-    """Return the gradient by each node that the end was made from and that was made of nothing."""
+def _backwards(library: Any, value: Any, end: Any, dtypes: Mapping[Any, np.dtype[Any]]) -> dict[Any, Any]:
+    """Return the gradient by each node that the end was made from and that was made of nothing.
+
+    Args:
+        library: autograd.
+        value: the end's.
+        end: the result's node.
+        dtypes: of the values of steps; some of autograd's slopes are float64 for whatever float.
+    """
     add = library.core.add_outgrads
     slopes = {end: (library.core.vspace(value).ones(), False)}
     found: dict[Any, Any] = {}
     for node in library.util.toposort(end):
-        slope = slopes.pop(node)
+        slope, _ = slopes.pop(node)
+        if node in dtypes and hasattr(slope, "dtype"):
+            slope = cast(library.numpy, slope, dtypes[node])
         if not node.parents:
-            found[node] = slope[0]
+            found[node] = slope
             continue
-        for parent, part in zip(node.parents, node.vjp(slope[0]), strict=True):
+        for parent, part in zip(node.parents, node.vjp(slope), strict=True):
             slopes[parent] = add(slopes.get(parent), part)
     return found
 

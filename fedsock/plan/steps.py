@@ -35,8 +35,8 @@ from fedsock.plan.trees import references
 from fedsock.protocol.arrays import dtype_name, dtype_named
 from fedsock.protocol.values import MAX_JSON_BYTES, Reference, from_json, to_json
 
-GRADIENT = "gradient"
-"""The op of a step that carries a plan of its own and gives its value and gradients."""
+GRADIENT = "value_and_gradient"
+"""The op of a step that carries a plan of its own and gives its value and gradients; no row of the op table."""
 
 MOST_STEPS = 10_000
 MOST_INPUTS = 10_000

@@ -115,7 +115,7 @@ class Facts:
 
     @property
     def kind(self) -> str:
-        """Return "open", "rowwise", "aggregate" or "mixed"."""
+        """Return "open", "rowwise", "aggregate", "trained" or "mixed"."""
         if not self.sources:
             return "open"
         return "mixed" if self.form is None else type(self.form).__name__.lower()

@@ -18,7 +18,8 @@ class Terms(dict[str, Any]):
 
     ``export`` is always there, the mode; ``group`` and ``rows``, of the row group; with "aggregate" ``templates``,
     ``min_rows``, ``round_to``, ``group_by``, ``row_functions`` and perhaps ``queries_left``; with "dp"
-    ``epsilon_left``, a text.
+    ``epsilon_left``, a text; ``train``, where results of plans and tasks may leave: ``plans``, ``tasks``, ``allowed``
+    (whether for this user), ``min_rows``, ``metrics``, and perhaps ``rounds`` and ``rounds_left``, by plan and task.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -37,7 +38,7 @@ class Verdict:
         rule: that decided.
         reason: why not.
         next_step: what to do instead.
-        kind: "open", "rowwise", "aggregate" or "mixed".
+        kind: "open", "rowwise", "aggregate", "trained" or "mixed".
     """
 
     allowed: bool

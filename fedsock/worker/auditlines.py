@@ -80,7 +80,7 @@ def numbers_of(entry: Entry, leaving: Any) -> int:
         leaving: what would leave of it.
     """
     form, count = entry.facts.form, int(np.size(leaving))
-    if isinstance(form, Trained):
+    if isinstance(form, Trained) or entry.run is not None:
         return 1
     if isinstance(form, Aggregate) and form.template in ("cov", "corrcoef") and np.ndim(leaving) == 2:
         count = len(leaving) * (len(leaving) + 1) // 2

@@ -14,7 +14,17 @@ from fedsock.worker.approvals import Approvals
 from fedsock.worker.arguments import shown
 from fedsock.worker.failures import failed_because
 from fedsock.worker.jobs import Compute, Errand, Job
-from fedsock.worker.lineage import MOST_BYTES, MOST_OPS, TOO_LONG, Constant, Given, Made, digest, flat
+from fedsock.worker.lineage import (
+    MOST_BYTES,
+    MOST_OPS,
+    MOST_PARTS_TOGETHER,
+    TOO_LONG,
+    Constant,
+    Given,
+    Made,
+    digest,
+    flat,
+)
 from fedsock.worker.readable import Readable
 from fedsock.worker.replies import Replies
 from fedsock.worker.requestbook import DAYS, Answer, Approved, Asked, approval, denial, utc
@@ -33,8 +43,8 @@ MOST_QUESTIONS = 1_000
 """Questions of one session about the owner's answers that may wait."""
 
 _TOO_LONG = (
-    f"it was made of more than {MOST_OPS:,} ops or {MOST_BYTES:,} bytes of constants, more than its owner can be asked "
-    "to read; write a plan (fedsock.plan) of it instead, or send less"
+    f"it was made of more than {MOST_OPS:,} ops, {MOST_PARTS_TOGETHER:,} arguments or {MOST_BYTES:,} bytes of "
+    "constants, more than its owner can be asked to read; write a plan (fedsock.plan) of it instead, or send less"
 )
 
 

@@ -200,6 +200,7 @@ CASES: dict[str, Cases] = {
     "linalg.solve": [([square(3, 3), n(3)], {}), ([square(3, 3), n(3, 2)], {}), ([square(2, 3, 3), n(3, 2)], {}),
                      ([square(3, 3), n(2, 3, 1)], {}), ([square(2, 3, 3), n(3)], {})],
     "linalg.svdvals": _RECTANGLES,
+    "linalg.qr": [([n(3, 2)], {}), ([n(3, 3)], {}), ([n(2, 3, 2)], {}), ([n(3, 2), "r"], {})],
     "linalg.svd": [([n(3, 2), False], {}), ([n(3, 3)], {}), ([n(2, 3)], {"full_matrices": False}), ([n(2, 3)], {"compute_uv": False})],
     "linalg.tensorinv": [([square(4, 4).reshape(2, 2, 4), 2], {}), ([square(4, 4).reshape(4, 2, 2), 1], {})],
     "linalg.tensorsolve": [([square(4, 4).reshape(2, 2, 4), n(2, 2)], {})],

@@ -16,16 +16,16 @@ LISTED = {
         fmin.accumulate fmin.outer fmod fmod.outer full full_like getitem getitem.array heaviside hsplit hstack hypot
         hypot.outer iadd imatmul imod imul insert interp ipow isub item itruediv kron ldexp linalg.cholesky
         linalg.cond linalg.cross linalg.diagonal linalg.eigh linalg.eigvalsh linalg.matrix_norm linalg.matrix_power
-        linalg.matrix_transpose linalg.multi_dot linalg.norm linalg.outer linalg.pinv linalg.slogdet linalg.solve
-        linalg.svd linalg.svdvals linalg.tensordot linalg.tensorinv linalg.tensorsolve linalg.trace linalg.vecdot
-        linalg.vector_norm linspace logaddexp.accumulate logaddexp.outer logaddexp.reduce logaddexp2.accumulate
-        logaddexp2.outer logaddexp2.reduce logspace matrix_transpose matvec max maximum.accumulate maximum.outer
-        maximum.reduce mean median meshgrid min minimum.accumulate minimum.outer minimum.reduce modf
-        multiply.accumulate multiply.outer multiply.reduce nan_to_num nancumprod nancumsum nanmax nanmean nanmin
-        nanprod nanstd nansum nanvar outer pad partition percentile polyval positive power.outer prod ptp quantile
-        ravel real_if_close remainder.outer repeat reshape resize roll rollaxis rot90 select setitem setitem.array
-        sinc sort split stack std subtract.outer sum take take_along_axis tensordot tile trace trapezoid tril triu
-        unstack unwrap vander var vdot vecdot vecmat vsplit vstack where
+        linalg.matrix_transpose linalg.multi_dot linalg.norm linalg.outer linalg.pinv linalg.qr linalg.slogdet
+        linalg.solve linalg.svd linalg.svdvals linalg.tensordot linalg.tensorinv linalg.tensorsolve linalg.trace
+        linalg.vecdot linalg.vector_norm linspace logaddexp.accumulate logaddexp.outer logaddexp.reduce
+        logaddexp2.accumulate logaddexp2.outer logaddexp2.reduce logspace matrix_transpose matvec max
+        maximum.accumulate maximum.outer maximum.reduce mean median meshgrid min minimum.accumulate minimum.outer
+        minimum.reduce modf multiply.accumulate multiply.outer multiply.reduce nan_to_num nancumprod nancumsum nanmax
+        nanmean nanmin nanprod nanstd nansum nanvar outer pad partition percentile polyval positive power.outer prod
+        ptp quantile ravel real_if_close remainder.outer repeat reshape resize roll rollaxis rot90 select setitem
+        setitem.array sinc sort split stack std subtract.outer sum take take_along_axis tensordot tile trace trapezoid
+        tril triu unstack unwrap vander var vdot vecdot vecmat vsplit vstack where
     """,
     "constant": """
         all allclose any argmax argmin argpartition argsort argwhere array_equal array_equiv bitwise_and bitwise_count
@@ -55,14 +55,14 @@ LISTED = {
         kaiser lcm.accumulate lcm.outer lcm.reduce lcm.reduceat ldexp.accumulate ldexp.outer ldexp.reduce
         ldexp.reduceat left_shift.accumulate left_shift.outer left_shift.reduce left_shift.reduceat less.accumulate
         less.reduce less.reduceat less_equal.accumulate less_equal.reduce less_equal.reduceat linalg.eig
-        linalg.eigvals linalg.lstsq linalg.qr logaddexp.reduceat logaddexp2.reduceat logical_and.accumulate
-        logical_and.reduce logical_and.reduceat logical_or.accumulate logical_or.reduce logical_or.reduceat
-        logical_xor.accumulate logical_xor.reduce logical_xor.reduceat maximum.reduceat minimum.reduceat
-        multiply.reduceat nanmedian nanpercentile nanquantile nextafter nextafter.accumulate nextafter.outer
-        nextafter.reduce nextafter.reduceat not_equal.accumulate not_equal.reduce not_equal.reduceat ones
-        power.accumulate power.reduce power.reduceat remainder.accumulate remainder.reduce remainder.reduceat
-        right_shift.accumulate right_shift.outer right_shift.reduce right_shift.reduceat run setdiff1d setxor1d
-        sort_complex subtract.accumulate subtract.reduce subtract.reduceat task train tri tril_indices trim_zeros
-        triu_indices union1d unique unique_all unique_counts unique_inverse unique_values zeros
+        linalg.eigvals linalg.lstsq logaddexp.reduceat logaddexp2.reduceat logical_and.accumulate logical_and.reduce
+        logical_and.reduceat logical_or.accumulate logical_or.reduce logical_or.reduceat logical_xor.accumulate
+        logical_xor.reduce logical_xor.reduceat maximum.reduceat minimum.reduceat multiply.reduceat nanmedian
+        nanpercentile nanquantile nextafter nextafter.accumulate nextafter.outer nextafter.reduce nextafter.reduceat
+        not_equal.accumulate not_equal.reduce not_equal.reduceat ones power.accumulate power.reduce power.reduceat
+        remainder.accumulate remainder.reduce remainder.reduceat right_shift.accumulate right_shift.outer
+        right_shift.reduce right_shift.reduceat run setdiff1d setxor1d sort_complex subtract.accumulate
+        subtract.reduce subtract.reduceat task train tri tril_indices trim_zeros triu_indices union1d unique unique_all
+        unique_counts unique_inverse unique_values zeros
     """,
 }

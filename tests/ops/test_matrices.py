@@ -15,6 +15,8 @@ from fedsock.ops import matrices
     ("name", "args", "options"),
     [
         ("svd", (np.ones((3, 2)),), {}),
+        ("qr", (np.ones((2, 3)),), {}),
+        ("qr", (np.ones((3, 2)), "complete"), {}),
         ("pinv", (np.ones((3, 2)), 1e-3), {}),
         ("cov", (np.ones((2, 3)),), {"aweights": np.ones(3)}),
         ("interp", (0.5, np.ones(2), np.ones(2)), {"period": 1.0}),

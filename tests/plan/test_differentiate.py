@@ -11,6 +11,7 @@ import pytest
 import fedsock
 from fedsock.errors import NotDifferentiable, PlanMismatch
 from fedsock.plan import Program, grad, plan, value_and_grad
+from fedsock.plan.steps import GRADIENT
 from tests.plan.test_gradient import by_hand, mlp, network
 
 
@@ -47,7 +48,7 @@ def test_it_is_a_plan_that_travels() -> None:
     gradient = value_and_grad(loss).trace(*arguments())
     again = Program.from_json(gradient.to_json())
     assert again.digest == gradient.digest
-    assert [step.op for step in gradient.plan.steps] == ["gradient"]
+    assert [step.op for step in gradient.plan.steps] == [GRADIENT]
     here, there = gradient(*arguments()), again(*arguments())
     assert here[0] == there[0]
     np.testing.assert_array_equal(here[1]["out"][0], there[1]["out"][0])
@@ -99,6 +100,20 @@ def test_a_gradient_inside_a_plan() -> None:
     assert Program.from_json(step.to_json()).digest == step.digest
 
 
+def test_draws_are_part_of_the_plan() -> None:
+    def dropped(w: Any, x: Any, rng: Any) -> Any:
+        kept = rng.random(5) < 0.5
+        return (w * x * kept).sum()
+
+    w, x = np.ones(5), np.arange(1.0, 6.0)
+    gradient = value_and_grad(dropped)
+    for seed in (1, 2):
+        kept = np.random.default_rng(seed).random(5) < 0.5
+        value, slope = gradient(w, x, np.random.default_rng(seed))
+        assert value == (x * kept).sum()
+        assert slope.tolist() == (x * kept).tolist()
+
+
 def test_descent_goes_down() -> None:
     params, x, y = arguments(50)
     step = value_and_grad(loss)
@@ -120,6 +135,8 @@ def test_descent_goes_down() -> None:
         (lambda x: {"a": x.sum()}, [np.ones(2)], "return the loss alone"),
         (lambda x: (x * 1.5).sum(), [np.arange(2)], r"x is int64\[:\]: .* give it as another argument"),
         (lambda x: (x["k"] * 1.5).sum(), [{"k": np.array([True])}], r"x\['k'\] is bool"),
+        (lambda x: 1.0, [{}], "holds no numbers"),
+        (lambda x: 1.0, [np.ones(2)], "a tree"),
         (lambda x: np.median(x, axis=0), [np.ones((2, 2))], "1 axes"),
         (lambda x: np.convolve(np.pad(x, 1, mode="mean"), x).sum(), [np.ones(3)], "pad with mode='mean'"),
     ],

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from autograd.numpy import numpy_vjps
 
 from fedsock.errors import ConfigError, NotDifferentiable
+from fedsock.ops import TABLE
 from fedsock.plan import gradient
 from fedsock.plan.gradient import require_gradient, value_and_gradient
 from fedsock.plan.program import Program
-from fedsock.plan.steps import Plan
+from fedsock.plan.steps import GRADIENT, Plan
 
 
 def planned(function: Any, *examples: Any) -> Plan:
@@ -77,6 +79,20 @@ def test_gradients_have_the_dtype_of_what_they_are_by(dtype: Any) -> None:
     assert value.dtype == dtype
     assert [slope.dtype for slope in slopes] == [dtype, dtype]
     assert [slope.shape for slope in slopes] == [(4, 5), (5,)]
+
+
+def test_the_way_back_of_float32_is_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    real = numpy_vjps.matmul_adjoint_1
+
+    def spy(a: Any, slope: Any, *more: Any) -> Any:
+        seen.append(np.result_type(slope))
+        return real(a, slope, *more)
+
+    monkeypatch.setattr(numpy_vjps, "matmul_adjoint_1", spy)
+    leaves = network(dtype=np.float32)
+    value_and_gradient(planned(mlp, *leaves), leaves, (0, 1, 2, 3))
+    assert seen == [np.float32, np.float32]
 
 
 @pytest.mark.parametrize("leaf", [2.0, np.float64(2.0), np.array(2.0), np.float32(2.0)])
@@ -167,6 +183,14 @@ def test_a_step_that_fails_says_which_and_where() -> None:
     with pytest.raises(np.linalg.LinAlgError) as caught:
         value_and_gradient(plan, [np.zeros((2, 2))], (0,))
     assert "in linalg.inv, written at test_gradient.py" in caught.value.__notes__[0]
+
+
+def test_its_step_is_no_op_of_the_table() -> None:
+    assert GRADIENT not in TABLE
+    plan = planned(lambda x: np.gradient(x).sum(), np.ones(3))
+    assert Plan.from_json(plan.to_json()).digest == plan.digest
+    with pytest.raises(NotDifferentiable, match="gradient has no gradient"):
+        value_and_gradient(plan, [np.ones(3)], (0,))
 
 
 def test_gradients_in_threads_do_not_meet() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fedsock.errors import FedsockError, PlanInvalid, UnknownOp, ValueTooLarge
 from fedsock.plan.program import Program
-from fedsock.plan.steps import Plan, Spec, Step, spec_of
+from fedsock.plan.steps import GRADIENT, Plan, Spec, Step, spec_of
 from fedsock.protocol.values import Reference
 from tests.plan.programs import arguments, layer
 
@@ -77,7 +77,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "no results": {"steps": [{"op": "add", "args": [{"$": 0}, 1], "n": 0}]},
     "a result that isn't there": {"gives": {"$": 2}},
     "a plan where none is due": {"steps": [{"op": "add", "args": [{"$": 0}, 1], "of": {}}]},
-    "a gradient of nothing": {"steps": [{"op": "gradient", "args": [{"$": 0}], "n": 2}]},
+    "a gradient of nothing": {"steps": [{"op": GRADIENT, "args": [{"$": 0}], "n": 2}]},
     "a stream": {"steps": [{"op": "add", "args": [{"$array": {"dtype": "float64", "shape": [9], "stream": 1}}]}]},
     "steps of another shape": {"steps": [["add", 1]]},
     "a size of three": {"steps": [{"op": "number.size", "args": [{"$": 0}, 0, 0]}]},
@@ -106,7 +106,7 @@ def test_texts_that_are_no_json_of_a_plan(text: str) -> None:
 def test_plans_in_plans_in_plans() -> None:
     told: dict[str, Any] = SMALL
     for _ in range(9):
-        step = {"op": "gradient", "args": [{"$": 0}], "n": 2, "of": told, "by": [0]}
+        step = {"op": GRADIENT, "args": [{"$": 0}], "n": 2, "of": told, "by": [0]}
         told = {**SMALL, "steps": [step]}
     with pytest.raises(PlanInvalid, match="deep"):
         Plan.from_json(json.dumps(told))

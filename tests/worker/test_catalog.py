@@ -12,6 +12,7 @@ from fedsock.protocol import messages as m
 from fedsock.protocol.outgoing import MESSAGE_LIMIT
 from fedsock.worker.catalog import PAGE_CHARS, RECORD_CHARS, Catalog
 from fedsock.worker.store import READY, Entry, SessionStore
+from fedsock.worker.tasks import Task
 
 
 def entry(id: int | str, tags: tuple[str, ...] = (), description: str = "") -> Entry:
@@ -94,3 +95,19 @@ def test_mocks_are_offered_behind_the_data_sets_and_found_by_no_search() -> None
     count = 3 * PAGE_CHARS // RECORD_CHARS
     offers = list(Catalog({}, [entry(f"mock:{number}") for number in range(count)]).offers())
     assert len(offers) > 2 and sum(len(offer.datasets) for offer in offers) == count
+
+
+def test_tasks_are_offered_behind_data_sets_in_as_many_messages_as_they_need() -> None:
+    def fit(data: Any) -> None:
+        """Fit it.
+
+        And more.
+        """
+
+    count = 250
+    tasks = {f"t{number}": Task(name=f"t{number}", function=fit) for number in range(count)}
+    offers = list(Catalog({"x": entry("x")}, (), tasks).offers())
+    assert [offer.more for offer in offers] == [True] * (len(offers) - 1) + [False]
+    assert [task.name for offer in offers for task in offer.tasks] == list(tasks)
+    assert {task.about for offer in offers for task in offer.tasks} == {"Fit it."}
+    assert [one.id for offer in offers for one in offer.datasets] == ["x"]

@@ -10,6 +10,8 @@ from fedsock.errors import ConfigError
 from fedsock.worker.audit import verify
 from fedsock.worker.datasets import datasets_from_mapping
 from fedsock.worker.memory import Memory
+from fedsock.worker.policies import policy_of_virtual
+from fedsock.worker.tasks import tasks_of_virtual
 
 
 def test_nothing_is_kept_where_nothing_private_leaves(tmp_path: Path) -> None:
@@ -39,3 +41,13 @@ def test_what_was_spent_outlives_the_process_and_a_second_one_is_refused(tmp_pat
 def test_a_policy_that_cant_be_makes_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="budget"):
         Memory("bob", datasets_from_mapping({"x": [1, 2]}, True, "dp"), tmp_path / "state").stop()
+
+
+def test_a_task_whose_results_may_leave_is_remembered_even_of_public_data(tmp_path: Path) -> None:
+    for policy, kept in ((None, False), ({"train": {"tasks": ["fit"]}}, True)):
+        data = datasets_from_mapping({"x": [1, 2]}, False, policy)
+        tasks = tasks_of_virtual({"fit": len}, data, policy_of_virtual(policy)[0])
+        memory = Memory("bob", data, tmp_path / "state", tasks)
+        memory.start()
+        memory.stop()
+        assert (tmp_path / "state").exists() is kept
