@@ -262,8 +262,8 @@ class Connection(Federation):
         private: bool = True,
         policy: Any = None,
         mock: bool = False,
-        tasks: Mapping[str, Callable[..., Any]] | None = None,
         state: str | os.PathLike[str] | None = None,
+        tasks: Mapping[str, Callable[..., Any]] | None = None,
     ) -> WorkerHandle:
         """Start a worker in this process: the same engine and the same bytes.
 
@@ -275,12 +275,12 @@ class Connection(Federation):
                 a worker's TOML has under ``[policy]``, with ``datasets`` for single ones and ``answer``, a
                 function that answers requests (``worker.policies.answering_of``).
             mock: offer made-up data of the same names, shapes and dtypes beside them (``.mock.datasets``).
-            tasks: functions that it offers: name -> ``def task(data, …)`` (``worker.tasks`` says how they are called).
             state: folder of what it must remember where something private may leave: budgets and queries spent,
                 requests and answers, the audit file; None: all that is forgotten with this process.
+            tasks: functions that it offers: name -> ``def task(data, …)`` (``worker.tasks`` says how they are called).
 
         Raises:
-            ConfigError: name, data, policy, tasks or state are wrong, or another worker uses the folder.
+            ConfigError: name, data, policy, state or tasks are wrong, or another worker uses the folder.
             NameTaken: another worker has the name.
 
         Cancelling leaves no worker.

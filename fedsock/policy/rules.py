@@ -274,9 +274,9 @@ class Policy:
         agreed = {source: self.terms(source, user) for source in sorted(facts.sources)}
         facts = _weighed(facts, agreed)
         decisions = [RULES[terms.export].decide(facts, source, terms, share) for source, terms in agreed.items()]
+        decisions += _tables_beside(facts, agreed)
         if isinstance(facts.form, Trained):
             decisions = _of_trained(facts.form, agreed, user, decisions)
-        decisions += _tables_beside(facts, agreed)
         denied = next((decision for decision in decisions if not decision.allowed), None)
         if denied is None and not approved and any(decision.asks for decision in decisions):
             denied = UNASKED

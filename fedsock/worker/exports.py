@@ -18,12 +18,13 @@ from fedsock.errors import (
     TooLargeToFetch,
     UnknownObject,
 )
-from fedsock.policy.facts import TEMPLATES, Aggregate, Rowwise, Trained
+from fedsock.policy.facts import TEMPLATES, Rowwise, Trained
 from fedsock.policy.rules import Decision, Policy
 from fedsock.policy.terms import Metrics, TrainTerms
 from fedsock.protocol import messages as m
 from fedsock.protocol.values import dumps, to_json
 from fedsock.worker.audit import Audit
+from fedsock.worker.auditlines import numbers_of, sources_of, times_asked, written_down
 from fedsock.worker.disclosure import rounded
 from fedsock.worker.failures import failed_because
 from fedsock.worker.jobs import Errand, Instruction, Send, SendValue
@@ -33,14 +34,8 @@ from fedsock.worker.requestbook import Approved, Asked
 from fedsock.worker.requests import Requests
 from fedsock.worker.store import FAILED, MOST_RECEIVERS, Entry, SessionStore, kind_of, size_of
 
-MOST_NAMED = 50
-"""Sources of a value that a line of the audit file names."""
-
 MOST_REASON = 200
 """Letters of a reason in such a line; the scientist is told all of it."""
-
-MOST_REFUSED = 10_000
-"""Refusals of a session that are told from new ones."""
 
 _SYNCED = frozenset({"query", "approval", "request"})
 """Keys of lines that are on the disk before anything leaves."""
@@ -160,20 +155,31 @@ class Exports:
         if self._audit is None or not entry.facts.private:
             return
         reason = (decision.reason if refusal is None or not decision.allowed else refusal.code)[:MOST_REASON]
-        times = 1 if refusal is None else _times(store, (entry.id, type(request).__name__, decision.rule, reason))
+        times = 1 if refusal is None else times_asked(store, (entry.id, type(request).__name__, decision.rule, reason))
         if times & (times - 1):
             return  # asked again and again; the line of the next power of two counts it
-        record = _written_down(entry, store, decision.rule, reason, refusal is None)
+        record = written_down(entry, store, decision, refusal is None, reason)
         if times > 1:
             record["times"] = times
         if decision.query is not None:
             record["query"] = decision.query.limit
-            record["numbers"] = _numbers(entry, leaving)
+            record["numbers"] = numbers_of(entry, leaving)
         if approval is not None:
             record |= {"request": approval.number, "approval": approval.id}
         if isinstance(request, m.Transfer):
             record["to"] = request.to
         self._decisions.append(record)
+
+    def _note_request(self, errand: Errand, asked: Asked | None) -> None:
+        """Write down that the owner was asked; again, when twice as often as last."""
+        if self._audit is None or asked is None:
+            return
+        store = errand.store
+        times = times_asked(store, ("request", asked.number))
+        if not times & (times - 1):
+            record = {"t": "request", "user": store.user, "session": store.address, "request": asked.number}
+            told = {"digest": asked.digest, "flagged": asked.flagged} | ({"times": times} if times > 1 else {})
+            self._decisions.append({**record, **told, **sources_of(errand.entry)})
 
     def decide_stream(self, entry: Entry, store: SessionStore) -> tuple[Metrics, m.Failure | None]:
         """Return what an op may stream, and, where that is nothing, why: it is decided as for its result.
@@ -218,19 +224,8 @@ class Exports:
         full = self._uncounted(entry, store, m.Get(int(entry.id), entry.id), found, None)
         if self._audit is not None:
             reason = found.reason if full is None else full.code
-            self._decisions.append({**_written_down(entry, store, found.rule, reason, full is None), "streamed": True})
+            self._decisions.append({**written_down(entry, store, found, full is None, reason), "streamed": True})
         return None if full is None else m.Failure(int(entry.id), full.code, full.message)
-
-    def _note_request(self, errand: Errand, asked: Asked | None) -> None:
-        """Write down that the owner was asked; again, when twice as often as last."""
-        if self._audit is None or asked is None:
-            return
-        store = errand.store
-        times = _times(store, ("request", asked.number))
-        if not times & (times - 1):
-            record = {"t": "request", "user": store.user, "session": store.address, "request": asked.number}
-            told = {"digest": asked.digest, "flagged": asked.flagged} | ({"times": times} if times > 1 else {})
-            self._decisions.append({**record, **told, **_sources(errand.entry)})
 
     def terms(self, store: SessionStore, entry: Entry) -> dict[str, Any]:
         """Return what the owner agreed on a data set with a session's user, and what of it is left.
@@ -303,7 +298,7 @@ class Exports:
         if query is None or entry.counted or (run is not None and (run.counted or entry.state is FAILED)):
             return None
         try:
-            numbers = _numbers(entry, leaving) if decision.allowed else 1
+            numbers = numbers_of(entry, leaving) if decision.allowed else 1
             self._ledger.count(query.group, store.user, query.limit, numbers)
         except (QueriesSpent, LedgerUnwritable) as error:
             return _error(request, error.code, f"{self._name} keeps {_named(entry)}: {error}")
@@ -360,54 +355,10 @@ class Exports:
         return None
 
 
-def _written_down(entry: Entry, store: SessionStore, rule: str, reason: str, allowed: bool) -> dict[str, Any]:
-    """Return what the owner's file says of a decision."""
-    record: dict[str, Any] = {
-        "t": "export",
-        "user": store.user,
-        "session": store.address,
-        "object": entry.id,
-        "allowed": allowed,
-        "rule": rule,
-        "reason": reason,
-        "kind": entry.facts.kind,
-        **_sources(entry),
-    }
-    form = entry.facts.form
-    if isinstance(form, Aggregate):
-        record |= {"template": form.template, "group": form.group.name, "share": round(entry.share, 4)}
-    elif isinstance(form, Trained):
-        record |= {"made_by": f"{form.kind} {form.name}", "rows": form.rows}
-    return record
-
-
 def _as_it_leaves(entry: Entry, decision: Decision) -> Any:
     if decision.rounding is None or entry.state is FAILED:
         return entry.value
     return rounded(entry.value, decision.rounding)
-
-
-def _times(store: SessionStore, what: tuple[Any, ...]) -> int:
-    """Return how often a session was refused the same, now included: asking for nothing must fill no disk."""
-    if len(store.refused) >= MOST_REFUSED:
-        store.refused.clear()
-    store.refused[what] = times = store.refused.get(what, 0) + 1
-    return times
-
-
-def _sources(entry: Entry) -> dict[str, Any]:
-    """Return what a line of the audit file says of where a value came from."""
-    sources = sorted(entry.facts.sources)
-    more = len(sources) - MOST_NAMED
-    return {"sources": sources[:MOST_NAMED]} | ({"more_sources": more} if more > 0 else {})
-
-
-def _numbers(entry: Entry, leaving: Any) -> int:
-    """Return what a result costs: a run one, else each number of its own; a covariance has most of its twice."""
-    form, count = entry.facts.form, 1 if entry.run is not None else int(np.size(leaving))
-    if isinstance(form, Aggregate) and form.template in ("cov", "corrcoef") and np.ndim(leaving) == 2:
-        count = len(leaving) * (len(leaving) + 1) // 2
-    return max(count, 1)
 
 
 def _named(entry: Entry) -> str:

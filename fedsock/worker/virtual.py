@@ -25,7 +25,7 @@ class VirtualWorker:
         datasets: its owner's data.
         answering: its owner's function that answers requests; None: there is none.
         state: folder of what it must remember; None: it forgets with the process.
-        tasks: its owner's functions.
+        tasks: its owner's functions, by name.
 
     Attributes:
         service: to be put behind a peer.

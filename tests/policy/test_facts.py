@@ -41,6 +41,13 @@ def test_kinds() -> None:
     assert all(known(ages, form).kind == kind for kind, form in forms.items())
 
 
+def test_the_edges_of_a_table_are_kept_by_its_value_only() -> None:
+    def table() -> Facts:
+        return known(frozenset("x"), Aggregate(Group("x", 9), "count", 3, tables=(("x", (0.0, 1.0)),)))
+
+    assert table() == table() and table() is not table()
+
+
 ROWS = known(frozenset({"ages"}), Rowwise(Group("people", 9), 0, raw="ages"))
 MORE = known(frozenset({"pay"}), Rowwise(Group("pays", 7), 0, raw="pay"))
 PLAN = known(frozenset({"ages"}), Trained("plan", "sha256:1", 9))
@@ -69,10 +76,3 @@ def test_what_is_carried_on_is_of_the_same_plan_or_open() -> None:
     assert trained("task", "sha256:1", [ROWS], [PLAN]) is None
     assert trained("plan", "sha256:1", [ROWS], [ROWS]) is None
     assert PLAN.kind == "trained"
-
-
-def test_the_edges_of_a_table_are_kept_by_its_value_only() -> None:
-    def table() -> Facts:
-        return known(frozenset("x"), Aggregate(Group("x", 9), "count", 3, tables=(("x", (0.0, 1.0)),)))
-
-    assert table() == table() and table() is not table()
