@@ -88,7 +88,7 @@ class Federation(ABC):
             data: of each: name -> array, as ``federated.partition.parts`` gives them; None: none has any. Who has an
                 array without rows is left out, with a warning.
             prefix: their names are it and a number, with zeros in front, so that names sort as numbers do.
-            options: private, policy and mock, for all of them.
+            options: private, policy, mock and tasks, for all of them.
 
         Raises:
             ConfigError: there are data for more or fewer, or it isn't said how many; and as for ``virtual_worker``.

@@ -204,6 +204,14 @@ def test_rounds_count_runs_and_not_what_is_fetched_or_streamed() -> None:
     assert answer.policy["train"]["rounds_left"] == {"task generating": 0}
 
 
+def test_a_round_is_one_however_many_numbers_it_has() -> None:
+    driver = house({"train": {"tasks": ["slow"], "rounds": 2}})
+    driver.say(put(1, to_json(np.zeros(40))))
+    for id in (10, 20):
+        assert told(run(driver, "slow", ref(1), id=id))[-1].shape == (40,)
+    assert told(run(driver, "slow", ref(1), id=30))[-1] == "queries_spent"
+
+
 def test_rounds_are_kept_on_the_disk(folder: Path) -> None:
     policy = {"train": {"tasks": ["slow"], "rounds": 2}}
     seen = []
