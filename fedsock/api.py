@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from fedsock.errors import Closed, ConfigError
+from fedsock.federated.arrays import FederatedArray
+from fedsock.federated.parts import Choice
+from fedsock.federated.source import federated
+from fedsock.federation import Federation
 from fedsock.hub.server import DRAIN_SECONDS, HubServer
 from fedsock.peer.peer import Peer
 from fedsock.session.handle import WorkerHandle
@@ -24,7 +28,8 @@ from fedsock.transport.memory import memory_pair
 from fedsock.transport.websocket import dial
 from fedsock.worker.datasets import datasets_from_mapping
 from fedsock.worker.names import SESSION_PREFIX, worker_name_fault
-from fedsock.worker.policies import answering_of
+from fedsock.worker.policies import answering_of, policy_of_virtual
+from fedsock.worker.tasks import tasks_of_virtual
 from fedsock.worker.virtual import VirtualWorker
 
 DEFAULT_PORT = 8765
@@ -33,7 +38,7 @@ MAX_FETCH_BYTES = 1 << 30
 Dial = Callable[[], Awaitable[Transport]]
 
 
-class Connection(ABC):
+class Connection(Federation):
     """A scientist's side of a hub. Enter it with ``async with``, or await it and close it later.
 
     Attributes:
@@ -239,6 +244,17 @@ class Connection(ABC):
         """
         return await self._open_session.search(*tags)
 
+    def federated(
+        self,
+        *names: str,
+        workers: Iterable[WorkerHandle | str] | None = None,
+        on_missing: Choice = "raise",
+        on_denied: Choice = "raise",
+        timeout: float | None = None,
+    ) -> FederatedArray:
+        """Return one array whose rows live at many workers, in worker-name order; see ``federated.source``."""
+        return federated(self._open_session, names, workers, on_missing, on_denied, timeout)
+
     async def virtual_worker(
         self,
         name: str,
@@ -247,6 +263,7 @@ class Connection(ABC):
         policy: Any = None,
         mock: bool = False,
         state: str | os.PathLike[str] | None = None,
+        tasks: Mapping[str, Callable[..., Any]] | None = None,
     ) -> WorkerHandle:
         """Start a worker in this process: the same engine and the same bytes.
 
@@ -260,9 +277,10 @@ class Connection(ABC):
             mock: offer made-up data of the same names, shapes and dtypes beside them (``.mock.datasets``).
             state: folder of what it must remember where something private may leave: budgets and queries spent,
                 requests and answers, the audit file; None: all that is forgotten with this process.
+            tasks: functions that it offers: name -> ``def task(data, …)`` (``worker.tasks`` says how they are called).
 
         Raises:
-            ConfigError: name, data, policy or state are wrong, or another worker uses the folder.
+            ConfigError: name, data, policy, state or tasks are wrong, or another worker uses the folder.
             NameTaken: another worker has the name.
 
         Cancelling leaves no worker.
@@ -272,7 +290,8 @@ class Connection(ABC):
         if wrong := worker_name_fault(name):
             raise ConfigError(f"name={name!r}: {wrong}")
         datasets = datasets_from_mapping(data or {}, private, policy, mock)
-        worker = VirtualWorker(name, datasets, answering_of(policy), state)
+        offered = tasks_of_virtual(tasks, datasets, policy_of_virtual(policy)[0])
+        worker = VirtualWorker(name, datasets, answering_of(policy), state, offered)
         peer = Peer(name, "worker", self._dial, worker.service, token=self._token())
         worker.service.attach(peer)
         self._virtual[peer] = worker

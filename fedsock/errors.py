@@ -24,6 +24,10 @@ FedsockError
 ├── WorkerTimeout             the worker did not join, or a value did not come, in time (TimeoutError)
 ├── WorkerLost                the worker went away; ``ran`` is "no" or "maybe"
 ├── BacklogFull               too much is queued; await something
+├── FitError                  a federated fit that can't go on
+│   ├── NotEnoughWorkers      fewer workers gave an update than the strategy needs
+│   ├── UpdateRejected        what a worker gave can't be averaged (ValueError)
+│   └── CheckpointCorrupt     a checkpoint's file is none, or was damaged (ValueError)
 ├── WrongLoop                 used from another thread or event loop (RuntimeError)
 ├── PointerError
 │   ├── PointersApart         operands live at two workers (ValueError)
@@ -39,7 +43,8 @@ FedsockError
     │   ├── OpValueError, OpTypeError, OpIndexError, OpAxisError, OpKeyError, OpLinAlgError,
     │   │   OpZeroDivisionError, OpOverflowError, OpMemoryError   (each numpy's class too)
     │   ├── UnknownOp         the table has no such op (AttributeError)
-    │   └── OpCancelled       cancelled by p.cancel(), or depends on what was
+    │   ├── OpCancelled       cancelled by p.cancel(), or depends on what was
+    │   └── TaskFailed        a function of the worker's owner failed; the owner's log says why
     ├── UnknownObject         the worker holds no object of that id (KeyError)
     ├── QuotaExceeded         the session's bytes or objects at the worker are used up (MemoryError)
     ├── OpTooLong             the op would run longer than the worker's limits.op_seconds (RuntimeError)
@@ -210,6 +215,30 @@ class BacklogFull(FedsockError):
     code = "backlog_full"
 
 
+class FitError(FedsockError):
+    """A federated fit can't go on."""
+
+    code = "fit"
+
+
+class NotEnoughWorkers(FitError):
+    """Fewer workers than the strategy needs are there, or gave an update; says of each why not."""
+
+    code = "not_enough_workers"
+
+
+class UpdateRejected(FitError, ValueError):
+    """What a worker gave can't be averaged: another form, NaN or infinities, or an absurd weight."""
+
+    code = "update_rejected"
+
+
+class CheckpointCorrupt(FitError, ValueError):
+    """A checkpoint's file is none, or was damaged; says which."""
+
+    code = "checkpoint_corrupt"
+
+
 class WrongLoop(FedsockError, RuntimeError):
     """A hub or its pointers were used from another thread or event loop."""
 
@@ -314,24 +343,23 @@ class OpIndexError(OpFailed, IndexError):
     code = "op_index"
 
 
-class OpAxisError(OpFailed, np.exceptions.AxisError):
+class _Plain(Exception):
+    """Has its message as it came, not in the words of numpy's or Python's own class."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class OpAxisError(_Plain, OpFailed, np.exceptions.AxisError):
     """numpy raised AxisError (a ValueError and an IndexError)."""
 
     code = "op_axis"
 
-    def __str__(self) -> str:
-        """Return the message as it came, not numpy's own wording."""
-        return str(self.args[0]) if self.args else ""
 
-
-class OpKeyError(OpFailed, KeyError):
+class OpKeyError(_Plain, OpFailed, KeyError):
     """A tree has no such key."""
 
     code = "op_key"
-
-    def __str__(self) -> str:
-        """Return the message itself (KeyError would quote it)."""
-        return str(self.args[0]) if self.args else ""
 
 
 class OpLinAlgError(OpFailed, np.linalg.LinAlgError):
@@ -370,14 +398,16 @@ class OpCancelled(OpFailed):
     code = "cancelled"
 
 
-class UnknownObject(RemoteError, KeyError):
+class TaskFailed(OpFailed):
+    """A function of the worker's owner failed; its name is all that is told."""
+
+    code = "task_failed"
+
+
+class UnknownObject(_Plain, RemoteError, KeyError):
     """The worker holds no object of that id for this session."""
 
     code = "unknown_object"
-
-    def __str__(self) -> str:
-        """Return the message itself (KeyError would quote it)."""
-        return str(self.args[0]) if self.args else ""
 
 
 class QuotaExceeded(RemoteError, MemoryError):
@@ -448,6 +478,4 @@ def from_wire(code: str, message: str, **context: Any) -> FedsockError:
         context: op, object_id and worker, for RemoteError and below.
     """
     cls = BY_CODE.get(code, RemoteError)
-    if issubclass(cls, RemoteError):
-        return cls(message, **context)
-    return cls(message)
+    return cls(message, **context) if issubclass(cls, RemoteError) else cls(message)

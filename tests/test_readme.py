@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 import fedsock
-from fedsock import errors
+from fedsock import errors, federated
 from fedsock.hub.__main__ import main as hub_main
 from fedsock.hub.server import HubServer
 from fedsock.ops import TABLE
@@ -33,6 +33,7 @@ from fedsock.policy.terms import Terms
 from fedsock.worker import config
 from fedsock.worker.__main__ import COMMANDS as OWNERS
 from fedsock.worker.__main__ import main as worker_main
+from fedsock.worker.taskmodules import TaskConfig
 from tests.readme import COMMAND, README, ROOT, SECTIONS, Section, inline_code, sections
 
 SECONDS = 60
@@ -53,14 +54,17 @@ TITLES = [
     "Pointers",
     "Configuration",
     "The owner decides",
+    "Tasks",
     "Made-up data to develop against",
+    "One array at many workers",
+    "Learning from many workers",
     "How to extend",
     "Limits",
     "Tests",
     "Licence",
 ]
 
-WITH_TOML = ["Configuration", "The owner decides"]
+WITH_TOML = ["Configuration", "The owner decides", "Tasks"]
 
 RUN_CELLS = """
 import ast, asyncio, json, sys
@@ -365,12 +369,14 @@ def test_configurations_are_read(tmp_path: Path) -> None:
 
 def test_the_table_of_keys_is_complete() -> None:
     rows = re.findall(r"^\| `([\w.]+)` \|", titled("Configuration").prose, re.MULTILINE)
-    names = {field.name for field in dataclasses.fields(config.WorkerConfig)} - {"limits", "datasets"}
+    names = {field.name for field in dataclasses.fields(config.WorkerConfig)} - {"limits", "datasets", "tasks"}
+    names |= {f"tasks.NAME.{field.name}" for field in dataclasses.fields(TaskConfig)}
     names |= {f"limits.{field.name}" for field in dataclasses.fields(config.Limits)}
     names |= {f"datasets.NAME.{field.name}" for field in dataclasses.fields(config.DatasetConfig)}
     names |= {f"policy.{field.name}" for field in dataclasses.fields(Terms)} - {"policy.group_by"}
     names |= {f"policy.{field.name}" for field in dataclasses.fields(Budget)} | {"policy.users"}
-    assert set(rows) == names - {"datasets.NAME.name", "datasets.NAME.where", "policy"}
+    unwritten = {f"{table}.NAME.{key}" for table in ("datasets", "tasks") for key in ("name", "where")}
+    assert set(rows) == names - unwritten - {"policy", "tasks.NAME.folder"}
     assert len(rows) == len(set(rows))
 
 
@@ -404,7 +410,7 @@ def test_errors_that_it_names_are_there() -> None:
     prose = "".join(section.prose for section in SECTIONS)
     names = [code for code in inline_code(prose) if re.fullmatch(r"([A-Z][a-z]+){2,}", code)]
     assert "MetadataNotReady" in names
-    assert {name for name in names if not hasattr(errors, name) and not hasattr(builtins, name)} == set()
+    assert {name for name in names if not any(hasattr(room, name) for room in (errors, federated, builtins))} == set()
 
 
 def test_the_number_of_ops_is_true() -> None:

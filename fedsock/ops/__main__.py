@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fedsock.ops.gradients import kind_of
 from fedsock.ops.passing import RULES
 from fedsock.ops.refusals import LOCAL
 from fedsock.ops.registry import Row
@@ -23,7 +24,12 @@ _EXAMPLE = """example:
 
 _MARKS = """ops marked ~ hide shape, dtype and failure when an argument is private;
 where it says "follows rows" a result may still be known row by row, or as a listed reduction; of one that "mixes rows"
-nothing is known but what private data it derives from"""
+nothing is known but what private data it derives from;
+"gradient" names ops that fedsock.grad differentiates, "flat" those whose gradient is 0"""
+
+
+_SLOPES = {"autograd": "gradient", "rewrite": "gradient", "constant": "flat", "none": ""}
+"""What the table says of each kind of gradient."""
 
 
 def signature_text(row: Row) -> str:
@@ -83,7 +89,8 @@ def lines(table: Mapping[str, Row]) -> list[str]:
         for row in rows:
             mark = "~" if row.value_dependent else " "
             also = f"also {', '.join(names)}" if (names := spellings(row)) else ""
-            parts = (row.about.rstrip("."), results_text(row), also, facts_text(row))
+            slope = _SLOPES[kind_of(row)]
+            parts = (row.about.rstrip("."), results_text(row), also, facts_text(row), slope)
             notes = "; ".join(part for part in parts if part)
             printed.append(f" {mark} {signature_text(row)}  {notes}")
     local = sorted(function.__name__ for function in LOCAL)
@@ -102,6 +109,7 @@ def described(row: Row) -> dict[str, Any]:
         "results": row.results if isinstance(row.results, int) else None,
         "value_dependent": row.value_dependent,
         "facts": facts_text(row),
+        "gradient": kind_of(row),
         "also": spellings(row),
         "in_place": row.in_place,
         "numpy": [

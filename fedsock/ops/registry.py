@@ -15,7 +15,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -32,6 +32,13 @@ SECONDS_PER_BYTE = 1e-9
 
 Shapes = Callable[[Any], tuple[int, ...]]
 """Gives the shape of a pointer, array, scalar or nested list; raises MetadataNotReady while it is unknown."""
+
+
+Gradient = str | Callable[..., Any] | None
+"""An op's gradient; see ``gradients``."""
+
+
+_NO_GRADIENTS: Mapping[str, Gradient] = MappingProxyType({})
 
 
 class Bound(NamedTuple):
@@ -71,9 +78,11 @@ class Row:
         value_dependent: success, failure, shape or dtype may depend on values of arrays (see the module).
         unless: same arguments as function -> whether their dtypes and Python values rule that out this time.
         in_place: function takes ``overwrite: bool`` and may then write into its first argument.
+        streams: function takes ``emit``, to be called with values that are sent while it runs; it runs in a thread.
         numpy: the numpy function objects that mean this op.
         method: the ndarray method or property that means this op, if one does.
         summary: one line; may be left out where numpy's own says it (see ``about``).
+        gradient: how it is differentiated (see ``gradients``); the table attaches it.
     """
 
     name: str
@@ -86,9 +95,11 @@ class Row:
     value_dependent: bool = True
     unless: Callable[..., bool] | None = None
     in_place: bool = False
+    streams: bool = False
     numpy: tuple[Any, ...] = ()
     method: str | None = None
     summary: str = ""
+    gradient: Gradient = None
     named: Mapping[str, Parameter] = field(init=False)
     positional: tuple[Parameter, ...] = field(init=False)
     variadic: Parameter | None = field(init=False)
@@ -348,17 +359,23 @@ def template_of(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any], shape_
     return None if row.results == 1 else (None,) * row.results
 
 
-def assemble(*families: Iterable[Row]) -> Mapping[str, Row]:
+def assemble(*families: Iterable[Row], gradients: Mapping[str, Gradient] = _NO_GRADIENTS) -> Mapping[str, Row]:
     """Return the read-only table of several families' rows.
 
+    Args:
+        families: their rows.
+        gradients: op name -> its gradient.
+
     Raises:
-        ValueError: two rows have one name.
+        ValueError: two rows have one name, or a gradient is of no op.
     """
     table: dict[str, Row] = {}
     for row in (row for family in families for row in family):
         if row.name in table:
             raise ValueError(f"two ops are named {row.name}: in {table[row.name].family} and {row.family}")
-        table[row.name] = row
+        table[row.name] = replace(row, gradient=gradients[row.name]) if row.name in gradients else row
+    if strangers := gradients.keys() - table.keys():
+        raise ValueError(f"gradients of no op: {', '.join(sorted(strangers))}")
     return MappingProxyType(table)
 
 

@@ -19,7 +19,9 @@ from fedsock.ops import (
     shapes,
     sorting,
     statistics,
+    tasks,
 )
+from fedsock.ops.gradients import GRADIENTS
 from fedsock.ops.registry import assemble
 
 TABLE = assemble(
@@ -36,8 +38,10 @@ TABLE = assemble(
     fft.ROWS,
     random.ROWS,
     releases.ROWS,
+    tasks.ROWS,
     plans.ROWS,
     bits.ROWS,
     positions.ROWS,
+    gradients=GRADIENTS,
 )
 """Every op by its name; read-only."""

@@ -6,7 +6,8 @@ it. Imports errors, protocol, ops and expression: a plan knows no worker, sessio
 
 from __future__ import annotations
 
+from fedsock.plan.differentiate import grad, value_and_grad
 from fedsock.plan.program import Program, plan
 from fedsock.plan.steps import Plan
 
-__all__ = ["Plan", "Program", "plan"]
+__all__ = ["Plan", "Program", "grad", "plan", "value_and_grad"]

@@ -14,7 +14,9 @@ import numpy as np
 
 from fedsock.errors import OpValueError, PlanMismatch
 from fedsock.ops import TABLE, Row, check, depends_on_values, flatten, seconds
-from fedsock.plan.gradient import value_and_gradient
+from fedsock.ops.registry import SECONDS_PER_BYTE
+from fedsock.ops.tape import FAILS_BY_VALUE, tape_bytes
+from fedsock.plan.gradient import Look, value_and_gradient
 from fedsock.plan.numbers import NUMBERS, OPERATIONS
 from fedsock.plan.steps import GRADIENT, PYTHON, Plan, Spec, Step, spec_of
 from fedsock.plan.trees import references
@@ -74,6 +76,10 @@ class Watch:
         """
 
 
+BACK = 4
+"""How much longer a gradient takes than what it is of, at most; a gradient of that, as much again."""
+
+
 class _Made:
     """A step made ready: its function, and how its arguments are put in place."""
 
@@ -102,10 +108,42 @@ class _Made:
         else:
             self.function = OPERATIONS[step.op]
 
-    def _gradient(self, *leaves: Any) -> Any:
+    def _gradient(self, *leaves: Any, look: Look | None = None) -> Any:
         assert self.step.plan is not None  # noqa: S101  # steps that are gradients have one
-        value, gradients = value_and_gradient(self.step.plan, leaves, self.step.argnums)
+        value, gradients = value_and_gradient(self.step.plan, leaves, self.step.argnums, look)
         return [value, *gradients]
+
+
+class _Inside:
+    """Follows the steps of a gradient, all of whose values are kept until the way back is done.
+
+    Attributes:
+        steady: no step depends on values.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self.steady = True
+
+    def look(
+        self,
+        row: Row,
+        step: Step,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        private: Sequence[int | str],
+        levels: int,
+    ) -> None:
+        bound = row.bound(*args, **kwargs)
+        nbytes, took = bound.nbytes, seconds(row, bound, args, kwargs)
+        if levels:
+            # The way back of one gradient is on the path of the next.
+            nbytes += tape_bytes(row, bound, args, kwargs) * BACK ** (levels - 1)
+            took = took * BACK**levels + nbytes * SECONDS_PER_BYTE
+        self._watch.before(step, nbytes, took)
+        if depends_on_values(row, args, kwargs, private) or (levels and row.name in FAILS_BY_VALUE):
+            self._watch.depends(step, step.reads())
+            self.steady = False
 
 
 class Replay:
@@ -228,7 +266,13 @@ class Replay:
                 steady = steady and held
                 if made.row is not None:
                     args, kwargs = _checked(made.row, args, kwargs)
-                _spread(made, made.function(*args, **kwargs), values)
+                if made.step.op == GRADIENT:
+                    inside = _Inside(watch)
+                    kwargs = {"look": inside.look}
+                    _spread(made, made.function(*args, **kwargs), values)
+                    steady = steady and inside.steady
+                else:
+                    _spread(made, made.function(*args, **kwargs), values)
             except Exception as error:
                 raise _told(error, made.step) from error.__cause__
             for register in range(made.first, made.first + made.step.results):

@@ -1,8 +1,9 @@
 """What is known of where a value came from, and of how each row of the owner's data went into it.
 
-A value is *open*, or it derives from private data sets, its sources, and then has one of three forms: it is
+A value is *open*, or it derives from private data sets, its sources, and then has one of four forms: it is
 ``Rowwise`` (index i along an axis depends on row i only), an ``Aggregate`` (a listed reduction made it directly
-from rowwise values), or neither, and then nothing more is known of it: *mixed*.
+from rowwise values), ``Trained`` (a plan or a task made it directly from data sets), or none of
+them, and then nothing more is known of it: *mixed*.
 """
 
 from __future__ import annotations
@@ -74,7 +75,25 @@ class Aggregate:
     tables: tuple[tuple[str, int | tuple[float, ...]], ...] = ()
 
 
-Form = Rowwise | Aggregate
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a plan or a task made from private data sets directly.
+
+    Attributes:
+        kind: "plan" (of a run, a gradient or of training) or "task".
+        name: the plan's digest, or the task's name.
+        rows: of the private data set with the fewest; 0: none has rows.
+    """
+
+    kind: str
+    name: str
+    rows: int
+
+
+Form = Rowwise | Aggregate | Trained
+
+TASK_SOURCE = "task:"
+"""What the names of tasks among the sources of a value begin with; no data set's does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +154,36 @@ def combine(inputs: Iterable[Facts], form: Form | None = None) -> Facts:
         if facts is not OPEN and facts.sources is not sources:
             sources = sources | facts.sources if sources else facts.sources
     return known(sources, form)
+
+
+def trained(
+    kind: str, name: str, data: Iterable[Facts], carried: Iterable[Facts] = (), rows: Iterable[int] = ()
+) -> Trained | None:
+    """Return the form of what a plan or a task makes of its inputs; None: no more than mixed is known of it.
+
+    Its private data must be data sets as they are, with all their rows: what was worked out before, such as a mask
+    that leaves one row, is not what the owner reviewed. What is carried on from a run before (parameters, the state of
+    an optimizer) must be open, or made by the same plan or task: else it could bring anything to where it may leave.
+
+    Args:
+        kind: "plan" or "task".
+        name: the plan's digest, or the task's name.
+        data: facts of what it works on.
+        carried: facts of the other inputs.
+        rows: of data sets that it is given otherwise.
+    """
+    fewest = list(rows)
+    for facts in (facts for facts in data if facts.private):
+        form = facts.form
+        if isinstance(form, Rowwise) and form.raw and not form.weighted:
+            fewest.append(form.group.rows)
+        elif not _made_by(form, kind, name):
+            return None
+    for facts in (facts for facts in carried if facts.private):
+        if not _made_by(facts.form, kind, name):
+            return None
+    return Trained(kind, name, min(fewest, default=0))
+
+
+def _made_by(form: Form | None, kind: str, name: str) -> bool:
+    return isinstance(form, Trained) and (form.kind, form.name) == (kind, name)

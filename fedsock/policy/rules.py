@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from fedsock.policy.facts import FUNCTION, Aggregate, Facts, Rowwise
-from fedsock.policy.terms import MODES, Agreement, Mode, Terms
+from fedsock.policy.facts import FUNCTION, TASK_SOURCE, Aggregate, Facts, Form, Rowwise, Trained
+from fedsock.policy.terms import ANY_PLAN, METRICS, MODES, Agreement, Metrics, Mode, Terms
 
 DOMINANT = 0.9
 """Two rows that make up so much of a sum dominate it."""
@@ -55,6 +55,7 @@ class Decision:
         rounding: how a table of counts leaves.
         looked: it was denied for what the values are.
         asks: it may leave by an approval only, which is used up by it.
+        metrics: what may be streamed with it.
     """
 
     allowed: bool
@@ -65,6 +66,7 @@ class Decision:
     rounding: Rounding | None = None
     looked: bool = False
     asks: bool = False
+    metrics: Metrics = "batch"
 
 
 OPENED = Decision(allowed=True, rule="open")
@@ -184,8 +186,8 @@ class NoisyResultsLeave(Rule):
         )
 
 
-def _how_to_aggregate(form: Rowwise | None) -> tuple[str, str]:
-    if form is not None:
+def _how_to_aggregate(form: Form | None) -> tuple[str, str]:
+    if isinstance(form, Rowwise):
         return (
             f"it has a value for each row of {form.group.name}",
             "reduce it over all rows: sum, mean, var, std, cov, corrcoef or x.T @ y",
@@ -273,6 +275,8 @@ class Policy:
         facts = _weighed(facts, agreed)
         decisions = [RULES[terms.export].decide(facts, source, terms, share) for source, terms in agreed.items()]
         decisions += _tables_beside(facts, agreed)
+        if isinstance(facts.form, Trained):
+            decisions = _of_trained(facts.form, agreed, user, decisions)
         denied = next((decision for decision in decisions if not decision.allowed), None)
         if denied is None and not approved and any(decision.asks for decision in decisions):
             denied = UNASKED
@@ -280,6 +284,51 @@ class Policy:
             return _together(decisions)
         # Its values were looked at, so it counts wherever its owner counts, whichever source it was denied for.
         return replace(denied, query=_query(facts, agreed)) if denied.looked else denied
+
+
+def _of_trained(form: Trained, agreed: Mapping[str, Terms], user: str, found: Sequence[Decision]) -> list[Decision]:
+    """Return the decisions on what a plan or a task made: what a mode keeps may leave by ``train``.
+
+    What a task made needs that once at least, whatever its data: where no data set's terms say it, those for all do.
+
+    Args:
+        form: what is known of it.
+        agreed: source -> what holds for the user.
+        user: to whom.
+        found: what the modes decided, in the order of the sources.
+    """
+    decided = {
+        source: _by_train(form, source, terms, user, decision)
+        for (source, terms), decision in zip(agreed.items(), found, strict=True)
+    }
+    data = [decision for source, decision in decided.items() if not source.startswith(TASK_SOURCE)]
+    return data if any(decision.rule == "train" for decision in data) else list(decided.values())
+
+
+def _by_train(form: Trained, source: str, terms: Terms, user: str, found: Decision) -> Decision:
+    """Return one source's decision, where the mode's own doesn't let it leave."""
+    if found.allowed and not found.asks:
+        return found
+    train = terms.train
+    listed = () if train is None else train.plans if form.kind == "plan" else train.tasks
+    on = "" if source.startswith(TASK_SOURCE) else f" on {source}"
+    if train is None or not (form.name in listed or (form.kind == "plan" and ANY_PLAN in listed)):
+        fault, line = f"doesn't list {form.kind} {form.name}", f'{form.kind}s = ["{form.name}"]'
+    elif train.users is not None and user not in train.users:
+        fault, line = f"doesn't list the user {user}", f'users = ["{user}"]'
+    elif 0 < form.rows < train.min_rows:
+        fault, line = f"wants {train.min_rows} rows, and there are {form.rows}", f"min_rows = {form.rows}"
+    else:
+        query = None if train.rounds is None else Query(f"{form.kind} {form.name}", train.rounds)
+        return Decision(True, "train", query=query, metrics=train.metrics)
+    if found.asks:
+        return found
+    return Decision(
+        allowed=False,
+        rule="train",
+        reason=f"the owner's policy for training{on} {fault}",
+        next_step=f"ask the owner; these lines in the worker's TOML would allow it: [policy.train] {line}",
+    )
 
 
 def _weighed(facts: Facts, agreed: Mapping[str, Terms]) -> Facts:
@@ -305,7 +354,7 @@ def _tables_beside(facts: Facts, agreed: Mapping[str, Terms]) -> list[Decision]:
 
 def _query(facts: Facts, agreed: Mapping[str, Terms]) -> Query | None:
     limits = [terms.max_queries for terms in agreed.values() if terms.max_queries is not None]
-    return Query(facts.form.group.name, min(limits)) if facts.form is not None and limits else None
+    return Query(facts.form.group.name, min(limits)) if isinstance(facts.form, Rowwise | Aggregate) and limits else None
 
 
 def _together(decisions: list[Decision]) -> Decision:
@@ -319,4 +368,5 @@ def _together(decisions: list[Decision]) -> Decision:
         cells = tuple(next((size for size in along if size is not None), None) for along in axes)
         rounding = Rounding(max(one.min_rows for one in roundings), max(one.round_to for one in roundings), cells)
     asks = any(decision.asks for decision in decisions)
-    return Decision(True, decisions[0].rule, query=query, rounding=rounding, asks=asks)
+    metrics = min((decision.metrics for decision in decisions), key=METRICS.index)
+    return Decision(True, decisions[0].rule, query=query, rounding=rounding, asks=asks, metrics=metrics)

@@ -21,6 +21,36 @@ Cells = int | tuple[float, ...]
 """Cells of a table's axis: so many categories 0, 1, …, or edges."""
 
 
+Metrics = Literal["none", "epoch", "batch"]
+"""What is streamed from training: nothing, a value an epoch, or one a batch."""
+
+METRICS: tuple[Metrics, ...] = ("none", "epoch", "batch")
+
+ANY_PLAN = "any"
+"""Among ``plans``: every plan, reviewed or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainTerms:
+    """What may leave of what plans and tasks make from private data.
+
+    Attributes:
+        plans: digests of plans, or ``ANY_PLAN``.
+        tasks: names of tasks.
+        users: who may have it; None: everybody.
+        min_rows: rows of each private data set, and of each step, at least.
+        rounds: results that one user may have of each plan or task; None: as many as they like.
+        metrics: what is streamed.
+    """
+
+    plans: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    users: tuple[str, ...] | None = None
+    min_rows: int = 100
+    rounds: int | None = None
+    metrics: Metrics = "epoch"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What holds for one data set and one user.
@@ -33,6 +63,7 @@ class Terms:
         row_functions: "listed", or "any": sums of any function of a row may leave, and of weighted rows.
         max_rows_per_subject: rows that one person may have: noise hides so many at once.
         group_by: cells that tables of this data set may have; None: no tables.
+        train: what may leave of what plans and tasks make; None: nothing.
     """
 
     export: Mode = "deny"
@@ -42,6 +73,7 @@ class Terms:
     row_functions: Literal["listed", "any"] = "listed"
     max_rows_per_subject: int = 1
     group_by: Cells | None = None
+    train: TrainTerms | None = None
 
 
 DENY = Terms()

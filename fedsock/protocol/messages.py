@@ -22,17 +22,17 @@ import orjson
 
 from fedsock.errors import BadMessage
 from fedsock.protocol.frames import ADDRESS_PATTERN
+from fedsock.protocol.parts import EMITTED_BYTES as EMITTED_BYTES
+from fedsock.protocol.parts import EMITTED_LARGEST as EMITTED_LARGEST
+from fedsock.protocol.parts import EMITTED_MOST as EMITTED_MOST
+from fedsock.protocol.parts import Count, Id, Name, Ref, Shape, Tags, Text
+from fedsock.protocol.parts import Described as Described
+from fedsock.protocol.parts import Failure as Failure
+from fedsock.protocol.parts import Offered as Offered
 
-Id = Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-Ref = Id | Annotated[str, msgspec.Meta(max_length=200)]
-Name = Annotated[str, msgspec.Meta(max_length=200)]
-Text = Annotated[str, msgspec.Meta(max_length=10_000)]
-Tags = Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(max_length=100)]
 MOCK = "mock:"
 """What the names of made-up data begin with."""
 
-Shape = Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(max_length=64)]
 Address = Annotated[str, msgspec.Meta(max_length=100, pattern=rf"\A{ADDRESS_PATTERN}\Z")]
 
 
@@ -97,6 +97,18 @@ class Cancel(Message, frozen=True, tag="cancel"):
     """Session -> worker: give up ops that have not finished; they and what depends on them fail."""
 
     ids: list[Id]
+
+
+class Taken(Message, frozen=True, tag="taken"):
+    """Session -> worker: values that an op streamed were taken, so that as many others may come.
+
+    Attributes:
+        id: of the op.
+        number: of the last that was taken, and with it all before.
+    """
+
+    id: Id
+    number: Id
 
 
 class Ask(Message, frozen=True, tag="ask"):
@@ -188,40 +200,18 @@ class Stop(Message, frozen=True, tag="stop"):
     stream: Id
 
 
-class Described(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
-    """What is told of one object: in offers, searches and listings.
-
-    Attributes:
-        id: a session's id, or the name of a data set.
-        dtype: its name; None for what is no array, and where it is withheld.
-        shape: sizes; None likewise.
-        nbytes: bytes held.
-        kind: "array", "scalar" (numpy's), or the name of a Python type.
-        tags: words it can be searched by.
-        description: the owner's or the session's own words.
-        private: exports are decided by the owner's policy.
-    """
-
-    id: Ref
-    dtype: Name | None = None
-    shape: Shape | None = None
-    nbytes: int | None = None
-    kind: Name = "array"
-    tags: Tags = []
-    description: Text = ""
-    private: bool = False
-
-
 class Offer(Message, frozen=True, tag="offer"):
-    """Worker -> session: the owner's data sets, and what is made up beside them, in one Offer or several.
+    """Worker -> session: the owner's data sets, what is made up beside them, and tasks, in one Offer or several.
 
     Attributes:
         datasets: some of them.
         more: another Offer follows.
+        tasks: some of them.
     """
 
     datasets: list[Described]
     more: bool = False
+    tasks: list[Offered] = []
 
 
 class Done(Message, frozen=True, tag="done"):
@@ -242,15 +232,6 @@ class Done(Message, frozen=True, tag="done"):
     withheld: bool = False
 
 
-class Failure(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
-    """The first failure, that of what a failed op depends on."""
-
-    id: Id
-    code: Name
-    message: Text
-    op: Name | None = None
-
-
 class Error(Message, frozen=True, tag="error"):
     """Worker -> session: ids ``id`` to ``id + n - 1`` have no value, or a request failed.
 
@@ -269,6 +250,25 @@ class Error(Message, frozen=True, tag="error"):
     op: Name | None = None
     object: Ref | None = None
     cause: Failure | None = None
+
+
+class Emitted(Message, frozen=True, tag="emitted"):
+    """Worker -> session: a value that a running op streams; large arrays follow as streams.
+
+    They come in order, all before the op's Done or Error; at most ``EMITTED_MOST``, of ``EMITTED_BYTES``, beyond those
+    that the session said it has ``Taken``.
+
+    Attributes:
+        id: of the op's first result.
+        number: 1, 2, 3, …
+        value: the value.
+        refused: why the owner keeps all further ones; then there is no value.
+    """
+
+    id: Id
+    number: Id
+    value: Any = None
+    refused: Failure | None = None
 
 
 class Value(Message, frozen=True, tag="value"):
@@ -311,9 +311,23 @@ class Requested(Message, frozen=True, tag="requested"):
 
 
 ToWorker = (
-    Op | Put | Get | Release | Cancel | Ask | Expect | Transfer | Request | Outcome | Fail | Deliver | Stop | Open
+    Op
+    | Put
+    | Get
+    | Release
+    | Cancel
+    | Taken
+    | Ask
+    | Expect
+    | Transfer
+    | Request
+    | Outcome
+    | Fail
+    | Deliver
+    | Stop
+    | Open
 )
-ToSession = Done | Error | Value | Answer | Offer | Requested | Stop
+ToSession = Done | Error | Emitted | Value | Answer | Offer | Requested | Stop
 
 
 class _BatchToWorker(msgspec.Struct):

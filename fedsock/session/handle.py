@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fedsock.errors import UnknownObject, UnsupportedValue, WorkerLost
+from fedsock.errors import UnknownObject, UnknownOp, UnsupportedValue, WorkerLost
+from fedsock.ops.tasks import TASK
 from fedsock.plan import Plan, Program
 from fedsock.protocol import messages
 from fedsock.session import display
@@ -96,6 +97,25 @@ class Datasets(Mapping[str, Pointer]):
         return f"<{self._kind}s of {self._handle.name}: {', '.join(self) or 'none'}>"
 
 
+class OwnersTasks(Mapping[str, str]):
+    """A worker's tasks: name -> the first line of what its owner says of it; follows the worker over its lives."""
+
+    def __init__(self, handle: WorkerHandle) -> None:
+        self._handle = handle
+
+    def __getitem__(self, name: str) -> str:
+        return self._handle.station.tasks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._handle.station.tasks)
+
+    def __len__(self) -> int:
+        return len(self._handle.station.tasks)
+
+    def __repr__(self) -> str:
+        return f"<tasks of {self._handle.name}: {', '.join(self) or 'none'}>"
+
+
 class Mock:
     """What a worker's owner lets one develop against.
 
@@ -120,10 +140,11 @@ class WorkerHandle:
         name: the worker's.
         datasets: the owner's data sets: name -> Pointer.
         mock: made-up data beside them, for developing.
+        tasks: the owner's functions: name -> what it says of itself.
         np: numpy's functions there.
     """
 
-    __slots__ = ("__weakref__", "_session", "_station", "datasets", "mock", "name", "np")
+    __slots__ = ("__weakref__", "_session", "_station", "datasets", "mock", "name", "np", "tasks")
 
     def __init__(self, session: Session, station: Station) -> None:
         self._session = session
@@ -131,6 +152,7 @@ class WorkerHandle:
         self.name = station.name
         self.datasets: Mapping[str, Pointer] = Datasets(self)
         self.mock = Mock(self)
+        self.tasks: Mapping[str, str] = OwnersTasks(self)
         self.np = RemoteNumpy(self)
 
     @property
@@ -165,6 +187,25 @@ class WorkerHandle:
         if not isinstance(description, str) or len(description) > MAX_DESCRIPTION_CHARS:
             raise UnsupportedValue(f"a description is a text of at most {MAX_DESCRIPTION_CHARS} characters")
         return pointer_of(self._station.put(value, words, description, copy=copy, counted=counted))
+
+    def task(self, name: str, /, *args: Any, **kwargs: Any) -> Pointer:
+        """Return a pointer to the result of a function of the worker's owner; at once.
+
+        ``async for value in p`` gives what it streams while it runs; ``p.cancel()`` gives it up.
+
+        Args:
+            name: one of ``tasks``.
+            args: what the function takes behind the data: what travels, and pointers here.
+            kwargs: the same by name.
+
+        Raises:
+            UnknownOp: the worker offers no such task.
+            PointersApart, UnsupportedValue, BacklogFull: as for any op.
+        """
+        if name not in self.tasks:
+            offered = ", ".join(map(repr, self.tasks)) or "none"
+            raise UnknownOp(f"{self.name} offers no task {name!r}; there are: {offered}", op=TASK, worker=self.name)
+        return Pointer(self._station.op(TASK, (name, *args), kwargs))
 
     def run(self, plan: Program | Plan, /, *args: Any, **kwargs: Any) -> Any:
         """Return pointers to what a plan gives for some arguments, in the plan's own tree; at once.

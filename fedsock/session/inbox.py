@@ -12,8 +12,9 @@ from fedsock import errors
 from fedsock.errors import BadMessage, FedsockError
 from fedsock.protocol import messages, values
 from fedsock.protocol.arrays import Incoming
+from fedsock.session.emissions import Slot, emissions_of
 from fedsock.session.failures import untraced
-from fedsock.session.records import FAILED, Record, meta_from_wire
+from fedsock.session.records import FAILED, PENDING, Record, meta_from_wire
 from fedsock.session.requests import Fetch
 from fedsock.session.station import Station
 
@@ -33,14 +34,16 @@ class Inbox:
     def __init__(self, session: Session, station: Station) -> None:
         self._session = session
         self._station = station
-        self._incoming: dict[int, tuple[Incoming, Fetch]] = {}
+        self._incoming: dict[int, tuple[Incoming, Fetch | Slot]] = {}
         self._announced = 0
         self._known: OrderedDict[int, FedsockError] = OrderedDict()
         self._offered: list[messages.Described] = []
+        self._tasks: dict[str, str] = {}
         self._take: dict[type, Callable[[Any], None]] = {
             messages.Done: self._done,
             messages.Error: self._error,
             messages.Value: self._value,
+            messages.Emitted: self._emitted,
             messages.Answer: self._answer,
             messages.Requested: self._answer,
             messages.Offer: self._offer,
@@ -155,28 +158,10 @@ class Inbox:
     def _value(self, message: messages.Value) -> None:
         fetch = self._station.requests.get(message.id)
         wanted = isinstance(fetch, Fetch) and not fetch.future.done()
-        opened: dict[int, Incoming] = {}
-
-        due = 0
-
-        def announced(dtype: np.dtype[Any], shape: tuple[int, ...], nbytes: int, stream: int) -> Any:
-            nonlocal due
-            due += nbytes
-            if stream <= self._announced:
-                raise BadMessage("a stream announced twice, or out of turn")
-            if wanted and isinstance(fetch, Fetch) and due > fetch.limit:
-                raise BadMessage("a value larger than was asked for")
-            self._announced = stream
-            # Of what nobody waits for no memory is taken; its streams are stopped.
-            opened[stream] = Incoming(dtype, shape) if wanted else Incoming(np.dtype(np.bool_), (0,))
-            return opened[stream].array
-
-        value = values.from_json(message.value, None, announced)
+        value, opened = self._read(message.value, fetch.limit if isinstance(fetch, Fetch) and wanted else None)
         # Not before: if it is no value, the request is open still and fails with the link.
         self._station.requests.pop(message.id, None)
         if not isinstance(fetch, Fetch) or not wanted:
-            for stream in opened:
-                self._station.send(messages.encode(messages.Stop(stream)))
             return
         if isinstance(value, values.RemoteRecord):
             try:
@@ -194,6 +179,47 @@ class Inbox:
         else:
             fetch.answer(value)
 
+    def _read(self, tree: Any, limit: int | None) -> tuple[Any, dict[int, Incoming]]:
+        """Return a value, and the streams that fill its arrays; None as limit: nobody waits for it."""
+        opened: dict[int, Incoming] = {}
+        due = 0
+
+        def announced(dtype: np.dtype[Any], shape: tuple[int, ...], nbytes: int, stream: int) -> Any:
+            nonlocal due
+            due += nbytes
+            if stream <= self._announced:
+                raise BadMessage("a stream announced twice, or out of turn")
+            if limit is not None and due > limit:
+                raise BadMessage("a value larger than was asked for")
+            self._announced = stream
+            # Of what nobody waits for no memory is taken; its streams are stopped.
+            opened[stream] = Incoming(np.dtype(np.bool_), (0,)) if limit is None else Incoming(dtype, shape)
+            return opened[stream].array
+
+        value = values.from_json(tree, None, announced)
+        if limit is None:
+            for stream in opened:
+                self._station.send(messages.encode(messages.Stop(stream)))
+        return value, opened
+
+    def _emitted(self, message: messages.Emitted) -> None:
+        record = self._record(message.id)
+        if message.id >= self._station.next_id:
+            raise BadMessage("a streamed value of an id that was never given out")
+        if record is None or record.state != PENDING:
+            self._read(message.value, None)
+            return
+        emissions = emissions_of(record)
+        if message.refused is not None:
+            refused = message.refused
+            emissions.refuse(self._built(refused.code, refused.message, record.op, message.id))
+            return
+        value, opened = self._read(message.value, messages.EMITTED_LARGEST)
+        slot = Slot(emissions, value, opened)
+        emissions.arrive(message.number, slot)
+        for stream in slot.streams:
+            self._incoming[stream] = (opened[stream], slot)
+
     def _answer(self, message: messages.Answer) -> None:
         request = self._station.requests.pop(message.id, None)
         if request is not None:
@@ -201,10 +227,12 @@ class Inbox:
 
     def _offer(self, message: messages.Offer) -> None:
         self._offered += message.datasets
-        if len(self._offered) > MOST_DATASETS:
-            raise BadMessage("more data sets than a worker can have")
+        self._tasks |= {task.name: task.about for task in message.tasks}
+        if len(self._offered) + len(self._tasks) > MOST_DATASETS:
+            raise BadMessage("more data sets, or tasks, than a worker can have")
         if not message.more:
             offered, self._offered = self._offered, []
+            self._station.tasks, self._tasks = self._tasks, {}
             self._session.offered(self._station, offered)
 
     def _stop(self, message: messages.Stop) -> None:

@@ -19,11 +19,12 @@ from fedsock.ops import TABLE, fill, leaves, template_of
 from fedsock.ops.releases import RELEASE
 from fedsock.protocol import messages, values
 from fedsock.session import display, transfer
+from fedsock.session.emissions import Streaming
 from fedsock.session.exportrequest import ExportRequest, requested
 from fedsock.session.groups import group, mapped
 from fedsock.session.metadata import known_dtype, known_shape
 from fedsock.session.policy import Verdict, verdict_of
-from fedsock.session.records import FAILED, NESTED, OWNER, PENDING, Holder, Meta, Record
+from fedsock.session.records import FAILED, NESTED, OWNER, PENDING, Meta, Record
 from fedsock.session.requests import Hold, fetch
 from fedsock.session.trees import records, replaced
 
@@ -34,7 +35,7 @@ SINGLE = frozenset(name for name, row in TABLE.items() if row.results == 1)
 """Ops with one result, most of them."""
 
 
-class Pointer(Holder, Expression):
+class Pointer(Streaming, Expression):
     """A value at one life of a worker.
 
     ``await p`` gives the value; operators, numpy's functions and ndarray's methods give new pointers at once.

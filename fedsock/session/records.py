@@ -13,6 +13,7 @@ from fedsock.errors import FedsockError, PointerReleased, PointersMixed
 from fedsock.protocol.arrays import dtype_named
 
 if TYPE_CHECKING:
+    from fedsock.session.emissions import Emissions
     from fedsock.session.station import Station
 
 PENDING, READY, FAILED = range(3)
@@ -83,9 +84,9 @@ NESTED = Elsewhere(PointersMixed, "is a pointer to a pointer: use it with pointe
 
 
 class More:
-    """What few records need: words to search by, the value before an assignment, a target, callbacks."""
+    """What few records need: words to search by, the value before an assignment, a target, callbacks, a stream."""
 
-    __slots__ = ("before", "description", "gave_up", "pointer", "tags", "target", "then")
+    __slots__ = ("before", "description", "emissions", "gave_up", "pointer", "tags", "target", "then")
 
     def __init__(self) -> None:
         self.tags: tuple[str, ...] = ()
@@ -95,6 +96,7 @@ class More:
         self.gave_up = False
         self.target: Record | None = None
         self.then: Callable[[Record], None] | None = None
+        self.emissions: Emissions | None = None
 
 
 class Record:
@@ -178,6 +180,8 @@ class Record:
             if more.gave_up:
                 more.before.station = RELEASED  # the worker dropped it when the op ran
             more.before = None
+        if more.emissions is not None:
+            more.emissions.wake()
         then, more.then = more.then, None
         if then is not None:
             then(self)

@@ -25,6 +25,7 @@ from fedsock.session.requests import Fetch, Request
 from fedsock.session.uploads import Outbox
 
 if TYPE_CHECKING:
+    from fedsock.session.emissions import Slot
     from fedsock.session.session import Session
 
 MAX_QUEUED = 100_000
@@ -73,6 +74,7 @@ class Station:
         self.requests: dict[int, Request] = {}
         self.datasets: dict[str, Any] = {}
         self.mocks: dict[str, Any] = {}
+        self.tasks: dict[str, str] = {}
         self.plans: dict[str, Any] = {}  # digest -> Pointer
         self.outbox = Outbox(link, session.copies)
         self.dead: deque[tuple[int, int]] = deque()
@@ -80,8 +82,7 @@ class Station:
         self.lost: FedsockError | None = None
         self._releases: list[int] = []
         # Somebody waits for an answer that is queued; the tick has been put off once already.
-        self._awaited = False
-        self._put_off = False
+        self._awaited = self._put_off = False
         self._timer: asyncio.TimerHandle | None = None
         self.next_id = 1
         self._thread = get_ident()
@@ -238,8 +239,8 @@ class Station:
         self._awaited = True
         return number
 
-    def abandon(self, number: int, request: Fetch) -> None:
-        """Nobody waits for a fetch any more: stop its streams."""
+    def abandon(self, number: int, request: Fetch | Slot) -> None:
+        """Nobody waits for a value any more: stop its streams."""
         for stream in request.streams:
             self.session.inbox(self).drop(stream)
             self.send(messages.encode(messages.Stop(stream)))

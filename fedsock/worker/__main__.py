@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from fedsock.errors import ConfigError, FedsockError
 from fedsock.peer.peer import Peer
@@ -27,6 +28,8 @@ from fedsock.worker.releases import load_mechanisms
 from fedsock.worker.requestbook import Asked
 from fedsock.worker.service import WorkerService
 from fedsock.worker.state import default_folder
+from fedsock.worker.taskmodules import load_tasks
+from fedsock.worker.tasks import Task
 
 DIAL_SECONDS = 10.0
 """One try to reach the hub."""
@@ -90,7 +93,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 async def serve(
-    config: WorkerConfig, datasets: dict[str, Dataset], token: str | None, memory: Memory, *, prompt: bool = False
+    config: WorkerConfig,
+    datasets: dict[str, Dataset],
+    token: str | None,
+    memory: Memory,
+    *,
+    prompt: bool = False,
+    tasks: Mapping[str, Task] = MappingProxyType({}),
 ) -> int:
     """Run a worker until it is told to end; returns the exit code.
 
@@ -100,6 +109,7 @@ async def serve(
         token: for the hub, or None.
         memory: of what it decides.
         prompt: its owner answers requests in the terminal.
+        tasks: the owner's functions.
 
     Cancelling ends it as a signal would.
     """
@@ -114,6 +124,7 @@ async def serve(
         audit=memory.audit,
         approvals=memory.approvals,
         answering=_prompted(memory, loop) if prompt else None,
+        tasks=tasks,
     )
     service = WorkerService(engine, threads=limits.threads)
 
@@ -204,7 +215,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         folder = config.state or default_folder(config.name, options.config)
         if releases_noise(datasets):
             load_mechanisms()  # a missing extra is found before anything is made
-        memory = Memory(config.name, datasets, folder)
+        tasks = load_tasks(config.tasks, datasets, config.policy)
+        memory = Memory(config.name, datasets, folder, tasks)
         loop = new_event_loop()
     except FedsockError as error:
         print(f"fedsock.worker: {error}", file=sys.stderr)
@@ -212,7 +224,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     calm_collector()
     try:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            return runner.run(serve(config, datasets, token, memory, prompt=options.prompt))
+            return runner.run(serve(config, datasets, token, memory, prompt=options.prompt, tasks=tasks))
     except FedsockError as error:
         print(f"fedsock.worker: {error}", file=sys.stderr)
         return 1

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
-from fedsock.protocol.messages import Answer, Ask, Described, Offer
+from fedsock.protocol.messages import Answer, Ask, Described, Offer, Offered
+from fedsock.worker.datasets import Dataset
+from fedsock.worker.lineage import Given
 from fedsock.worker.store import READY, Entry, SessionStore
+from fedsock.worker.tasks import Task
 
 PAGE_CHARS = 100_000
 """Letters of a page's records. As JSON each takes up to six bytes, and a page has to fit into one message."""
@@ -18,6 +22,11 @@ PAGE_WORK = 20_000
 
 TAGS_AT_ONCE = 8
 
+TASKS_A_PAGE = 100
+"""Tasks in one message."""
+
+_NO_TASKS: Mapping[str, Task] = MappingProxyType({})
+
 
 class Catalog:
     """Describes the owner's data sets and a session's values.
@@ -25,15 +34,19 @@ class Catalog:
     Args:
         datasets: the owner's data, by name.
         mocks: what is made up beside them; it is offered, and found by no search.
+        tasks: the owner's functions.
     """
 
-    def __init__(self, datasets: Mapping[str, Entry], mocks: Sequence[Entry] = ()) -> None:
+    def __init__(
+        self, datasets: Mapping[str, Entry], mocks: Sequence[Entry] = (), tasks: Mapping[str, Task] = _NO_TASKS
+    ) -> None:
         self._datasets = list(datasets.values())
         self._mocks = mocks
+        self._tasks = [Offered(name, task.about) for name, task in tasks.items()]
         self._place = {entry.id: place for place, entry in enumerate(self._datasets)}
 
     def offers(self) -> Iterator[Offer]:
-        """Give the owner's data sets, and what is made up beside them, in as many messages as they need."""
+        """Give the owner's data sets, what is made up beside them, and tasks, in as many messages as they need."""
         records: list[Described] = []
         room = PAGE_CHARS
         for entry in (*self._datasets, *self._mocks):
@@ -42,6 +55,9 @@ class Catalog:
                 records, room = [], PAGE_CHARS
             records.append(entry.describe())
             room -= _letters(entry)
+        for start in range(0, len(self._tasks), TASKS_A_PAGE):
+            yield Offer(records, more=True, tasks=self._tasks[start : start + TASKS_A_PAGE])
+            records = []
         yield Offer(records)
 
     def page(self, store: SessionStore, ask: Ask) -> Answer:
@@ -75,3 +91,12 @@ class Catalog:
 def _letters(entry: Entry) -> int:
     name = len(entry.id) if isinstance(entry.id, str) else 0
     return RECORD_CHARS + name + len(entry.description) + sum(len(tag) + 3 for tag in entry.tags)
+
+
+def owned(dataset: Dataset) -> Entry:
+    """Return the entry of a data set, which all sessions have in common."""
+    entry = Entry(dataset.name, facts=dataset.facts)
+    entry.state, entry.value, entry.shared = READY, dataset.array, True
+    entry.tags, entry.description = tuple(dataset.tags), dataset.description
+    entry.lineage = Given(dataset.name, dataset.array, dataset.group)
+    return entry

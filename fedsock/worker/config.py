@@ -17,6 +17,7 @@ from fedsock.worker.datasets import NAME, NAME_LENGTH, NAME_RULE
 from fedsock.worker.names import WORKER_NAME_RULE, worker_name_fault
 from fedsock.worker.policies import DatasetPolicy, read_dataset_policy, read_policy
 from fedsock.worker.settings import Settings, folder_fault, is_file, read_settings
+from fedsock.worker.taskmodules import TaskConfig, read_tasks
 
 DEFAULT_HUB = "ws://127.0.0.1:8765"
 """Where a hub on this machine listens unless told otherwise."""
@@ -91,6 +92,7 @@ class WorkerConfig:
         limits: what it spends.
         policy: what may leave of data sets of which nothing else is said.
         datasets: what it offers, by name; read-only.
+        tasks: functions that it offers, by name; read-only.
     """
 
     name: str
@@ -100,6 +102,7 @@ class WorkerConfig:
     limits: Limits = field(default_factory=Limits)
     policy: Agreement = field(default_factory=Agreement)
     datasets: Mapping[str, DatasetConfig] = field(default_factory=lambda: MappingProxyType({}))
+    tasks: Mapping[str, TaskConfig] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def load(path: str | os.PathLike[str]) -> WorkerConfig:
@@ -124,6 +127,7 @@ def load(path: str | os.PathLike[str]) -> WorkerConfig:
         limits=_limits(settings.table("limits")),
         policy=(policy := read_policy(settings.table("policy"))),
         datasets=_datasets(settings.table("datasets"), policy),
+        tasks=MappingProxyType(read_tasks(settings.table("tasks"))),
     )
     settings.finish()
     return config

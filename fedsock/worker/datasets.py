@@ -80,7 +80,7 @@ class Dataset:
 def must_remember(datasets: Mapping[str, Dataset]) -> bool:
     """Return whether something private may leave: then what was decided outlives the process."""
     return any(
-        terms.export != "deny"
+        terms.export != "deny" or terms.train is not None
         for dataset in datasets.values()
         if dataset.private
         for terms in dataset.agreement.all_terms

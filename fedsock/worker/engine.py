@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from fedsock.errors import BadMessage, IdReused, OpCancelled, QuotaExceeded
@@ -19,12 +20,12 @@ from fedsock.protocol import messages as m
 from fedsock.worker.approvals import Approvals
 from fedsock.worker.arrivals import Arrivals
 from fedsock.worker.audit import Audit
-from fedsock.worker.catalog import Catalog
+from fedsock.worker.catalog import Catalog, owned
 from fedsock.worker.datasets import Dataset, budgets, groups, releases_noise
+from fedsock.worker.emitting import Streams
 from fedsock.worker.exports import Exports
 from fedsock.worker.jobs import Compute, Errand, Instruction, SendValue, Stopped
 from fedsock.worker.ledger import Ledger
-from fedsock.worker.lineage import Given
 from fedsock.worker.mocks import Making, Mocks
 from fedsock.worker.names import SESSION_PREFIX
 from fedsock.worker.privately import Privately
@@ -33,7 +34,8 @@ from fedsock.worker.replies import Replies
 from fedsock.worker.requests import Answering, Hashing, Requests
 from fedsock.worker.runner import Runner
 from fedsock.worker.state import State
-from fedsock.worker.store import GIVEN_UP, LEAF_BYTES, PENDING, READY, Entry, SessionStore
+from fedsock.worker.store import GIVEN_UP, LEAF_BYTES, PENDING, Entry, SessionStore
+from fedsock.worker.tasks import Task, Tasks
 from fedsock.worker.users import Users
 
 QUOTA_BYTES = 4 << 30
@@ -64,7 +66,11 @@ class Engine:
         audit: where decisions on private values are written down; None: nowhere.
         approvals: what the owner was asked for; None: some that are forgotten with the process.
         answering: the owner's function that answers requests at once.
+        tasks: the owner's functions, by name.
         table: the ops there are.
+
+    Attributes:
+        streams: what running ops stream; who runs the engine says there how values come out of threads.
     """
 
     def __init__(
@@ -80,25 +86,29 @@ class Engine:
         audit: Audit | None = None,
         approvals: Approvals | None = None,
         answering: Answering | None = None,
+        tasks: Mapping[str, Task] = MappingProxyType({}),
         table: Mapping[str, Row] = TABLE,
     ) -> None:
         self.name = name
         self._quotas = (quota_bytes, quota_objects)
-        self._datasets = {key: _owned(dataset) for key, dataset in datasets.items()}
+        self._datasets = {key: owned(dataset) for key, dataset in datasets.items()}
         self._sessions: dict[str, SessionStore] = {}
         self._users = Users()
         self._cancelled: list[int] = []
         self._replies = Replies()
-        policy = policy or Policy({key: dataset.agreement for key, dataset in datasets.items()})
+        agreements = {key: dataset.agreement for key, dataset in datasets.items()}
+        policy = policy or Policy(agreements | {task.source: task.agreed for task in tasks.values()})
         ledger = ledger or Ledger(State(), budgets(datasets))
         self._requests = Requests(name, policy, self._replies, approvals or Approvals(State()), answering)
         self._exports = Exports(name, policy, self._replies, ledger, audit, self._requests)
-        privately = Privately(name, policy, Releases(policy, ledger, audit, releases_noise(datasets), groups(datasets)))
-        self._runner = Runner(name, table, self._replies, self._exports, privately, op_seconds)
+        releases = Releases(policy, ledger, audit, releases_noise(datasets), groups(datasets))
+        privately = Privately(name, policy, releases, Tasks(name, tasks, policy))
+        self.streams = Streams(self._replies, self._exports)
+        self._runner = Runner(name, table, self._replies, self._exports, privately, op_seconds, self.streams)
         self._requests.compute = self._runner.add
         self._arrivals = Arrivals(name, self._replies, self._runner)
         self._mocks = Mocks(name, datasets, self._runner)
-        self._catalog = Catalog(self._datasets, tuple(self._mocks.entries.values()))
+        self._catalog = Catalog(self._datasets, tuple(self._mocks.entries.values()), tasks)
         self._started = time.time()
         self._handlers: dict[type[Any], Callable[[SessionStore, Any], None]] = {
             m.Op: self._op,
@@ -109,6 +119,7 @@ class Engine:
             m.Outcome: self._outcome,
             m.Release: self._release,
             m.Cancel: self._cancel,
+            m.Taken: self._taken,
             m.Ask: self._ask,
             m.Expect: self._expect,
             m.Fail: self._fail,
@@ -196,8 +207,14 @@ class Engine:
             self._mocks.made(job, result, error)
         elif type(job) is Hashing:
             job.then()
-        else:
+        elif not self.streams.computed(compute, result, error):
             self._runner.computed(compute, result, error)
+        return self._runner.take()
+
+    def go_on(self) -> Sequence[Compute]:
+        """Take the outcomes of ops of which all that they streamed is written; returns what became ready by them."""
+        for outcome in self.streams.outcomes():
+            self._runner.computed(*outcome)
         return self._runner.take()
 
     def replies(self) -> list[Instruction]:
@@ -219,6 +236,7 @@ class Engine:
         store = self._sessions.pop(peer, None)
         if store is not None:
             store.over = True
+            self.streams.forget(store)
             self._requests.forget(store)
             # It may begin anew by the socket that it has, and the hub introduces it once a socket.
             self._users.note(peer, store.user)
@@ -317,6 +335,8 @@ class Engine:
 
     def _drop(self, store: SessionStore, id: int) -> None:
         entry = store.unlist(id)
+        if entry is not None and entry.maker is not None and entry.maker.stream is not None:
+            entry.maker.stream.emitter.unheard()
         if entry is not None and entry.arriving and not entry.holds:
             self._arrivals.abandon(entry)
 
@@ -331,6 +351,11 @@ class Engine:
                 store.expected.pop(id, None)
                 self._arrivals.abandon(entry)
                 self._runner.fail_entry(store, entry, OpCancelled.code, f"{id} was cancelled")
+
+    def _taken(self, store: SessionStore, taken: m.Taken) -> None:
+        entry = store.entries.get(taken.id)
+        if entry is not None and entry.maker is not None and entry.maker.stream is not None:
+            entry.maker.stream.emitter.taken(taken.number)
 
     # ---- from worker to worker
 
@@ -386,18 +411,7 @@ class Engine:
     def _stats(self, store: SessionStore) -> dict[str, int]:
         return {
             "ops_run": self._runner.ops_run,
-            "objects": store.objects,
-            "bytes": store.nbytes,
-            "quota_bytes": store.quota_bytes,
-            "quota_objects": store.quota_objects,
+            **store.stats(),
             "sessions": len(self._sessions),
             "uptime_seconds": int(time.time() - self._started),
         }
-
-
-def _owned(dataset: Dataset) -> Entry:
-    entry = Entry(dataset.name, facts=dataset.facts)
-    entry.state, entry.value, entry.shared = READY, dataset.array, True
-    entry.tags, entry.description = tuple(dataset.tags), dataset.description
-    entry.lineage = Given(dataset.name, dataset.array, dataset.group)
-    return entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from fedsock.errors import (
     TooLargeToFetch,
     UnknownObject,
 )
-from fedsock.policy.facts import TEMPLATES, Aggregate, Rowwise
+from fedsock.policy.facts import TEMPLATES, Rowwise, Trained
 from fedsock.policy.rules import Decision, Policy
+from fedsock.policy.terms import Metrics, TrainTerms
 from fedsock.protocol import messages as m
 from fedsock.protocol.values import dumps, to_json
 from fedsock.worker.audit import Audit
+from fedsock.worker.auditlines import numbers_of, sources_of, times_asked, written_down
 from fedsock.worker.disclosure import rounded
 from fedsock.worker.failures import failed_because
 from fedsock.worker.jobs import Errand, Instruction, Send, SendValue
@@ -31,14 +34,8 @@ from fedsock.worker.requestbook import Approved, Asked
 from fedsock.worker.requests import Requests
 from fedsock.worker.store import FAILED, MOST_RECEIVERS, Entry, SessionStore, kind_of, size_of
 
-MOST_NAMED = 50
-"""Sources of a value that a line of the audit file names."""
-
 MOST_REASON = 200
 """Letters of a reason in such a line; the scientist is told all of it."""
-
-MOST_REFUSED = 10_000
-"""Refusals of a session that are told from new ones."""
 
 _SYNCED = frozenset({"query", "approval", "request"})
 """Keys of lines that are on the disk before anything leaves."""
@@ -60,6 +57,7 @@ class Exports:
 
     Attributes:
         policy: what decides.
+        streamed: is told of each streamed value that was written, or never will be.
     """
 
     def __init__(
@@ -72,6 +70,7 @@ class Exports:
         self._decisions: list[dict[str, Any]] = []
         self.policy = policy
         self._replies = replies
+        self.streamed: Callable[[SendValue], None] = lambda value: None
 
     def unknown(self, store: SessionStore, id: int, ref: int | str) -> None:
         """Answer a request for what isn't there."""
@@ -96,6 +95,7 @@ class Exports:
             self._note_request(errand, self._requests.file(errand))
             self._let_go(errand)
             return
+        assert not isinstance(request, m.Emitted)  # noqa: S101  # of those ``refuses_stream`` decides
         approval = self._requests.approval(entry, store)
         approved = entry.id in store.approved or approval is not None
         decision = self.policy.export(entry.facts, store.user, entry.share, approved=approved)
@@ -138,7 +138,12 @@ class Exports:
         if type(instruction) is not SendValue or not instruction.errand.entry.facts.private:
             return instruction
         self.written(instruction)
-        request = instruction.errand.request
+        request, maker = instruction.errand.request, instruction.errand.entry.maker
+        if isinstance(request, m.Emitted):
+            if maker is not None and maker.stream is not None:
+                maker.stream.emitter.unheard()
+            refused = m.Failure(request.id, error.code, f"{self._name} keeps what is streamed: {error}")
+            return Send(instruction.peer, m.Emitted(request.id, request.number, refused=refused))
         text = f"{self._name} keeps {_named(instruction.errand.entry)}: {error}"
         return Send(instruction.errand.store.address, _error(request, error.code, text))
 
@@ -150,28 +155,15 @@ class Exports:
         if self._audit is None or not entry.facts.private:
             return
         reason = (decision.reason if refusal is None or not decision.allowed else refusal.code)[:MOST_REASON]
-        times = 1 if refusal is None else _times(store, (entry.id, type(request).__name__, decision.rule, reason))
+        times = 1 if refusal is None else times_asked(store, (entry.id, type(request).__name__, decision.rule, reason))
         if times & (times - 1):
             return  # asked again and again; the line of the next power of two counts it
-        record: dict[str, Any] = {
-            "t": "export",
-            "user": store.user,
-            "session": store.address,
-            "object": entry.id,
-            "allowed": refusal is None,
-            "rule": decision.rule,
-            "reason": reason,
-            "kind": entry.facts.kind,
-            **_sources(entry),
-        }
+        record = written_down(entry, store, decision, refusal is None, reason)
         if times > 1:
             record["times"] = times
-        form = entry.facts.form
-        if isinstance(form, Aggregate):
-            record |= {"template": form.template, "group": form.group.name, "share": round(entry.share, 4)}
         if decision.query is not None:
             record["query"] = decision.query.limit
-            record["numbers"] = _numbers(entry, leaving)
+            record["numbers"] = numbers_of(entry, leaving)
         if approval is not None:
             record |= {"request": approval.number, "approval": approval.id}
         if isinstance(request, m.Transfer):
@@ -183,11 +175,57 @@ class Exports:
         if self._audit is None or asked is None:
             return
         store = errand.store
-        times = _times(store, ("request", asked.number))
+        times = times_asked(store, ("request", asked.number))
         if not times & (times - 1):
             record = {"t": "request", "user": store.user, "session": store.address, "request": asked.number}
             told = {"digest": asked.digest, "flagged": asked.flagged} | ({"times": times} if times > 1 else {})
-            self._decisions.append({**record, **told, **_sources(errand.entry)})
+            self._decisions.append({**record, **told, **sources_of(errand.entry)})
+
+    def decide_stream(self, entry: Entry, store: SessionStore) -> tuple[Metrics, m.Failure | None]:
+        """Return what an op may stream, and, where that is nothing, why: it is decided as for its result.
+
+        What is counted, but for runs of plans and tasks, rounded or asked for leaves as a result only.
+
+        Args:
+            entry: the op's first result, of which the facts are known.
+            store: the session's.
+        """
+        found = self._of_stream(entry, store)
+        if found.allowed:
+            return found.metrics, None
+        text = f"{self._name} keeps what is streamed: {found.reason} (rule {found.rule}). "
+        return "none", m.Failure(int(entry.id), ExportDenied.code, f"{text}Next: {found.next_step}")
+
+    def _of_stream(self, entry: Entry, store: SessionStore) -> Decision:
+        found = self.policy.export(entry.facts, store.user)
+        if not found.allowed:
+            return found
+        if isinstance(entry.facts.form, Trained):
+            if found.metrics == "none":
+                line = '[policy.train] metrics = "epoch"'
+                return Decision(False, found.rule, "its owner lets nothing be streamed", f"ask the owner for: {line}")
+        elif not (found.query is None and found.rounding is None):
+            return Decision(False, found.rule, "its owner counts or rounds what leaves", "fetch the result: await p")
+        return found
+
+    def let_stream(self, entry: Entry, store: SessionStore) -> m.Failure | None:
+        """Count a run, where its owner counts, and write down with the next batch that a streamed value leaves.
+
+        Args:
+            entry: the op's first result.
+            store: the session's.
+
+        Returns:
+            Why it can't leave.
+        """
+        if not entry.facts.private:
+            return None
+        found = self._of_stream(entry, store)
+        full = self._uncounted(entry, store, m.Get(int(entry.id), entry.id), found, None)
+        if self._audit is not None:
+            reason = found.reason if full is None else full.code
+            self._decisions.append({**written_down(entry, store, found, full is None, reason), "streamed": True})
+        return None if full is None else m.Failure(int(entry.id), full.code, full.message)
 
     def terms(self, store: SessionStore, entry: Entry) -> dict[str, Any]:
         """Return what the owner agreed on a data set with a session's user, and what of it is left.
@@ -208,8 +246,19 @@ class Exports:
             told |= {"templates": list(TEMPLATES), "group_by": list(cells) if isinstance(cells, tuple) else cells}
             if terms.max_queries is not None and "group" in told:
                 told["queries_left"] = self._ledger.queries_left(told["group"], store.user, terms.max_queries)
+        if terms.train is not None:
+            told["train"] = self._train_terms(terms.train, store.user)
         if terms.export == "dp":
             told["epsilon_left"] = str(self._ledger.left(told["group"], store.user))
+        return told
+
+    def _train_terms(self, train: TrainTerms, user: str) -> dict[str, Any]:
+        told: dict[str, Any] = {"plans": list(train.plans), "tasks": list(train.tasks), "min_rows": train.min_rows}
+        told |= {"allowed": train.users is None or user in train.users, "metrics": train.metrics}
+        if train.rounds is not None:
+            named = [f"plan {name}" for name in train.plans] + [f"task {name}" for name in train.tasks]
+            told["rounds"] = train.rounds
+            told["rounds_left"] = {name: self._ledger.queries_left(name, user, train.rounds) for name in named}
         return told
 
     def verdict(self, store: SessionStore, entry: Entry) -> dict[str, Any]:
@@ -230,6 +279,8 @@ class Exports:
             value: the instruction to write it.
         """
         self._let_go(value.errand)
+        if isinstance(value.request, m.Emitted):
+            self.streamed(value)
 
     def _let_go(self, errand: Errand) -> None:
         errand.entry.holds -= 1
@@ -243,14 +294,17 @@ class Exports:
         What leaves costs as many queries as it has numbers of its own, what is refused for its values one.
         """
         query = decision.query
-        if query is None or entry.counted:
+        run = entry.run
+        if query is None or entry.counted or (run is not None and (run.counted or entry.state is FAILED)):
             return None
         try:
-            numbers = _numbers(entry, leaving) if decision.allowed else 1
+            numbers = numbers_of(entry, leaving) if decision.allowed else 1
             self._ledger.count(query.group, store.user, query.limit, numbers)
         except (QueriesSpent, LedgerUnwritable) as error:
             return _error(request, error.code, f"{self._name} keeps {_named(entry)}: {error}")
         entry.counted = True
+        if run is not None:
+            run.counted = True
         return None
 
     def _unused(
@@ -305,29 +359,6 @@ def _as_it_leaves(entry: Entry, decision: Decision) -> Any:
     if decision.rounding is None or entry.state is FAILED:
         return entry.value
     return rounded(entry.value, decision.rounding)
-
-
-def _times(store: SessionStore, what: tuple[Any, ...]) -> int:
-    """Return how often a session was refused the same, now included: asking for nothing must fill no disk."""
-    if len(store.refused) >= MOST_REFUSED:
-        store.refused.clear()
-    store.refused[what] = times = store.refused.get(what, 0) + 1
-    return times
-
-
-def _sources(entry: Entry) -> dict[str, Any]:
-    """Return what a line of the audit file says of where a value came from."""
-    sources = sorted(entry.facts.sources)
-    more = len(sources) - MOST_NAMED
-    return {"sources": sources[:MOST_NAMED]} | ({"more_sources": more} if more > 0 else {})
-
-
-def _numbers(entry: Entry, leaving: Any) -> int:
-    """Return how many numbers of its own a result has: a covariance has each but those of its diagonal twice."""
-    form, count = entry.facts.form, int(np.size(leaving))
-    if isinstance(form, Aggregate) and form.template in ("cov", "corrcoef") and np.ndim(leaving) == 2:
-        count = len(leaving) * (len(leaving) + 1) // 2
-    return max(count, 1)
 
 
 def _named(entry: Entry) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fedsock.ops import Row
 from fedsock.policy.facts import OPEN
-from fedsock.protocol.messages import Deliver, Failure, Get, Message, Op, Request, Transfer
+from fedsock.protocol.messages import Deliver, Emitted, Failure, Get, Message, Op, Request, Transfer
 from fedsock.worker.store import Entry, SessionStore
+
+if TYPE_CHECKING:
+    from fedsock.worker.emitting import Stream
 
 
 class Job:
@@ -33,6 +36,7 @@ class Job:
         failure: why it fails, known before it is run, and withheld.
         public: its failures are worked out from what is public, and may be told.
         writing: it may be writing into its first input, so it can't be given up any more.
+        stream: what it streams while it runs, if it does.
     """
 
     kwargs: Mapping[str, Any] = MappingProxyType({})
@@ -44,6 +48,7 @@ class Job:
     failure: Failure | None = None
     public = False
     writing = False
+    stream: Stream | None = None
 
     def __init__(
         self,
@@ -78,7 +83,7 @@ class Job:
 
 
 class Errand:
-    """A Get, Transfer or Request that waits for its value.
+    """A Get, Transfer or Request that waits for its value; or one value that an op streams.
 
     Attributes:
         store: whose request it is.
@@ -88,7 +93,7 @@ class Errand:
 
     __slots__ = ("entry", "request", "store")
 
-    def __init__(self, store: SessionStore, request: Get | Transfer | Request, entry: Entry) -> None:
+    def __init__(self, store: SessionStore, request: Get | Transfer | Request | Emitted, entry: Entry) -> None:
         self.store = store
         self.request = request
         self.entry = entry
@@ -145,13 +150,13 @@ class SendValue(msgspec.Struct, frozen=True):
     Attributes:
         peer: to whom.
         value: the value; it doesn't change any more.
-        request: the Get that asked for it, or the Deliver (its value still empty) that carries it.
+        request: the Get that asked for it, or the Deliver or Emitted (its value still empty) that carries it.
         errand: what it answers; holds the value until it is written.
     """
 
     peer: str
     value: Any
-    request: Get | Deliver
+    request: Get | Deliver | Emitted
     errand: Errand
 
 

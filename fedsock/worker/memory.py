@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from fedsock.worker.approvals import Approvals
 from fedsock.worker.audit import Audit
 from fedsock.worker.datasets import Dataset, budgets, must_remember
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.state import State
+from fedsock.worker.tasks import Task
 
 
 class Memory:
@@ -19,6 +21,7 @@ class Memory:
         name: the worker's.
         datasets: the owner's data.
         folder: of what must be remembered; made when something must.
+        tasks: the owner's functions.
 
     Attributes:
         ledger: what was spent.
@@ -29,9 +32,13 @@ class Memory:
         ConfigError: another process uses the folder, a file in it can't be read, or budgets that can't be.
     """
 
-    def __init__(self, name: str, datasets: Mapping[str, Dataset], folder: Path) -> None:
+    def __init__(
+        self, name: str, datasets: Mapping[str, Dataset], folder: Path, tasks: Mapping[str, Task] = MappingProxyType({})
+    ) -> None:
         self._name = name
-        remembers = must_remember(datasets)
+        remembers = must_remember(datasets) or any(
+            terms.train is not None for task in tasks.values() for terms in task.agreement.all_terms
+        )
         self._state = State(folder if remembers else None)
         self.ledger = Ledger(self._state, budgets(datasets))
         self.approvals = Approvals(self._state)

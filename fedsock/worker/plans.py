@@ -14,13 +14,14 @@ import numpy as np
 
 from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, QuotaExceeded
 from fedsock.ops.schema import NUMERIC_KINDS
+from fedsock.plan.gradient import autograd
 from fedsock.plan.replay import Replay, Watch
-from fedsock.plan.steps import Plan, Step
-from fedsock.policy.facts import OPEN
+from fedsock.plan.steps import GRADIENT, Plan, Step
+from fedsock.policy.facts import OPEN, combine, trained
 from fedsock.worker.arguments import held_value, resolve
 from fedsock.worker.failures import op_error_class, too_long
 from fedsock.worker.jobs import Compute, Job
-from fedsock.worker.store import Entry
+from fedsock.worker.store import Entry, Run
 
 MOST_PLANS = 256
 """Plans that are kept ready to run; the one that was used longest ago goes first."""
@@ -49,6 +50,7 @@ class Plans:
         Raises:
             PlanInvalid, UnknownOp: it is no plan, or none for this worker.
             PlanMismatch: the inputs are not what it takes.
+            ConfigError: it has a gradient, and this worker no autograd.
             OpValueError: private inputs of which success or shapes could tell something.
             QuotaExceeded, OpTooLong: it is known to take too much.
         """
@@ -70,6 +72,8 @@ class Plans:
         if len(replay.plan.outputs) != len(job.results):
             raise OpValueError(f"the plan has {len(replay.plan.outputs)} results, not {len(job.results)}")
         replay.check(leaves)
+        if private:
+            _mark(job, replay.plan.digest)
         known = replay.known(leaves)
         if known is not None and known.steady:
             if known.seconds > self._op_seconds:
@@ -83,12 +87,28 @@ class Plans:
     def _read(self, text: str) -> Replay:
         found = self._ready.get(text)
         if found is None:
-            found = Replay(Plan.from_json(text))
+            plan = Plan.from_json(text)
+            if any(step.op == GRADIENT for step in plan.steps):
+                autograd()  # a missing extra is found before private data can make a secret of it
+            found = Replay(plan)
             self._ready[text] = found
             if len(self._ready) > MOST_PLANS:
                 self._ready.popitem(last=False)
         self._ready.move_to_end(text)
         return found
+
+
+def _mark(job: Job, digest: str) -> None:
+    """Give the results of a run on private inputs their facts: what plan made them, if they are data sets as they are.
+
+    Args:
+        job: the run.
+        digest: the plan's.
+    """
+    inputs = [entry.facts for entry in job.inputs]
+    facts, run = combine(inputs, trained("plan", digest, inputs)), Run()
+    for entry in job.results:
+        entry.facts, entry.run = facts, run
 
 
 class Guard(Watch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -10,7 +11,18 @@ from typing import Any, Literal, cast
 
 from fedsock.errors import ConfigError
 from fedsock.policy.budget import Budget
-from fedsock.policy.terms import MODES, MOST_CELLS, Agreement, Cells, Mode, Terms
+from fedsock.policy.terms import (
+    ANY_PLAN,
+    METRICS,
+    MODES,
+    MOST_CELLS,
+    Agreement,
+    Cells,
+    Metrics,
+    Mode,
+    Terms,
+    TrainTerms,
+)
 from fedsock.worker.complaints import suggestion
 from fedsock.worker.settings import Settings
 
@@ -146,7 +158,35 @@ def _terms(settings: Settings, base: Terms) -> Terms:
         row_functions=cast(
             Literal["listed", "any"], _one_of(settings, "row_functions", base.row_functions, ROW_FUNCTIONS)
         ),
+        train=_train(settings.table("train"), base.train),
     )
+
+
+_DIGEST = re.compile("sha256:[0-9a-f]{64}")
+
+
+def _train(settings: Settings, base: TrainTerms | None) -> TrainTerms | None:
+    """Return what ``train`` in a policy says; None where nothing is said of it."""
+    if not settings.given:
+        return base
+    default = base or TrainTerms()
+    given = {key: settings.anything(key) is not None for key in ("plans", "tasks", "users")}
+    plans = settings.anything("plans")
+    listed = (ANY_PLAN,) if plans == ANY_PLAN else settings.texts("plans")
+    for plan in listed:
+        if plan != ANY_PLAN and not _DIGEST.fullmatch(plan):
+            raise settings.complaint("plans", f'expected digests ("sha256:" and 64 hex digits) or "any", not {plan!r}')
+    rounds = settings.integer("rounds", 0, low=1, high=2**53 - 1)
+    train = TrainTerms(
+        plans=listed if given["plans"] else default.plans,
+        tasks=settings.texts("tasks") if given["tasks"] else default.tasks,
+        users=settings.texts("users") if given["users"] else default.users,
+        min_rows=settings.integer("min_rows", default.min_rows, low=1, high=2**53 - 1),
+        rounds=rounds or default.rounds,
+        metrics=cast(Metrics, _one_of(settings, "metrics", default.metrics, METRICS)),
+    )
+    settings.finish()
+    return train
 
 
 def _one_of(settings: Settings, key: str, default: str, allowed: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from fedsock.errors import QuotaExceeded
 from fedsock.ops import Bound, Row, check, depends_on_values
 from fedsock.ops.releases import RELEASE
 from fedsock.ops.schema import INT_MAX, INT_MIN
+from fedsock.ops.tasks import TASK
 from fedsock.policy.facts import OPEN, Aggregate, Facts
 from fedsock.policy.rules import Policy
 from fedsock.worker.arguments import held_value, private_places, resolve
@@ -26,6 +27,7 @@ from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.lineage import note
 from fedsock.worker.releases import RELEASE_SECONDS, Releases
 from fedsock.worker.store import Entry
+from fedsock.worker.tasks import Tasks
 from fedsock.worker.trees import call_apart
 
 Afford = Callable[[Job, Row, Bound, Sequence[Any], Mapping[str, Any]], float]
@@ -70,12 +72,14 @@ class Privately:
         name: the worker's name.
         policy: the owner's.
         releases: makes what has noise.
+        tasks: starts the owner's functions.
     """
 
-    def __init__(self, name: str, policy: Policy, releases: Releases) -> None:
+    def __init__(self, name: str, policy: Policy, releases: Releases, tasks: Tasks) -> None:
         self._name = name
         self._policy = policy
         self._releases = releases
+        self._tasks = tasks
         self._known: dict[tuple[Any, ...], Known] = {}
 
     def begin(self, job: Job, row: Row, afford: Afford) -> Compute:
@@ -89,6 +93,8 @@ class Privately:
         Raises:
             FedsockError: it can't be run; what it says was worked out from what is public, and may be told.
         """
+        if row.name == TASK:
+            return self._tasks.begin(job)
         key = _key(job, row)
         if key is not None and (known := self._known.get(key)) is not None:
             return _again(job, row, known)

@@ -13,9 +13,11 @@ from fedsock.ops import Bound, Row, check, flatten, seconds
 from fedsock.ops.plans import RUN
 from fedsock.ops.releases import RELEASE
 from fedsock.ops.schema import INT_MAX, INT_MIN, PLAIN_TYPES
+from fedsock.ops.tasks import TASK
 from fedsock.policy.facts import OPEN, combine
 from fedsock.protocol.messages import Error, Failure, Op
 from fedsock.worker.arguments import held_value, read_arguments, resolve
+from fedsock.worker.emitting import Streams
 from fedsock.worker.exports import Exports
 from fedsock.worker.failures import cut, failed_because, failure_of, too_long, why_unrunnable
 from fedsock.worker.jobs import Compute, Errand, Job
@@ -25,8 +27,8 @@ from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, GIVEN_UP, PENDING, READY, Entry, SessionStore, size_of
 from fedsock.worker.trees import TREES, call_apart
 
+CARRIED_OUT = frozenset({RELEASE, RUN, TASK})  # they have no function in the table
 NO_KWARGS: Mapping[str, Any] = MappingProxyType({})
-"""Of all ops without arguments by name."""
 
 
 class Runner:
@@ -39,6 +41,7 @@ class Runner:
         exports: answers requests that waited for a value.
         privately: starts what has private inputs.
         op_seconds: how long an op may be expected to take; numpy can't be stopped on its way.
+        streams: what ops stream while they run.
 
     Attributes:
         ops_run: ops computed since the worker started.
@@ -52,6 +55,7 @@ class Runner:
         exports: Exports,
         privately: Privately,
         op_seconds: float,
+        streams: Streams,
     ) -> None:
         self._name = name
         self._table = table
@@ -59,6 +63,7 @@ class Runner:
         self._exports = exports
         self._privately = privately
         self._op_seconds = op_seconds
+        self._streams = streams
         self._plans = Plans(op_seconds)
         self._ready: list[Compute] = []
         # Jobs whose inputs are all there, or failed: a queue, for a failure may bring down a chain of any length.
@@ -268,6 +273,7 @@ class Runner:
         """
         if not (job.over or job.writing):
             job.over = True
+            self._streams.stop(job)
             self._settle_failure(job, Failure(job.op.id, OpCancelled.code, f"{id} was cancelled", job.op.fn), None)
             self._start_all()
 
@@ -284,8 +290,7 @@ class Runner:
     def _start(self, job: Job) -> None:
         row = job.row
         assert row is not None  # noqa: S101  # parked ops have a row
-        private = False
-        told: Failure | None = None
+        private, told = False, None
         for entry in job.inputs:
             private = private or entry.facts is not OPEN
             if type(entry.value) in TREES:
@@ -304,7 +309,7 @@ class Runner:
             job.withheld = False
             self._settle_failure(job, told, told)
             return
-        if private or row.name in (RELEASE, RUN):
+        if private or row.name in CARRIED_OUT:
             self._start_apart(job, row)
             return
         args, kwargs = resolve(job, held_value)
@@ -325,6 +330,8 @@ class Runner:
             job.withheld, job.failure = False, None
             self._fail(job, error)
             return
+        if row.streams and job.failure is None:
+            compute.kwargs = {**compute.kwargs, "emit": self._streams.begin(job)}
         self._ready.append(compute)
 
     def _afford(self, job: Job, row: Row, bound: Bound, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float:
@@ -342,6 +349,8 @@ class Runner:
                 # From now on nothing may read it, not even what comes before the op is over.
                 job.args[0].state = GIVEN_UP
             kwargs = {**kwargs, "overwrite": job.writing}
+        if row.streams:
+            kwargs = {**kwargs, "emit": self._streams.begin(job)}
         function = row.function
         if job.nested and not job.writing:
             function = partial(call_apart, function, [entry.value for entry in job.inputs])
@@ -350,16 +359,11 @@ class Runner:
     # ---- ending
 
     def _charge(self, job: Job, values: Sequence[Any]) -> None:
-        first, store = job.results[0], job.store
-        if len(values) == 1 and not job.withheld:
-            store.charge(first, size_of(values[0]))
-            return
-        if job.withheld:
-            if sum(map(size_of, values)) > first.charge:
-                raise QuotaExceeded("the result is larger than its public bound")
-            return
-        for entry, value in zip(job.results, values, strict=True):
-            store.charge(entry, size_of(value))
+        if not job.withheld:
+            for entry, value in zip(job.results, values, strict=True):
+                job.store.charge(entry, size_of(value))
+        elif sum(map(size_of, values)) > job.results[0].charge:
+            raise QuotaExceeded("the result is larger than its public bound")
 
     def _tell(self, job: Job) -> None:
         store = job.store

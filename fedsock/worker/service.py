@@ -19,7 +19,7 @@ from fedsock.protocol.link import Link, LinkEnd
 from fedsock.protocol.values import dumps, to_json
 from fedsock.typing import Array
 from fedsock.worker.engine import Engine
-from fedsock.worker.jobs import Compute, Instruction, Send, SendValue, Stopped
+from fedsock.worker.jobs import Compute, Instruction, Job, Send, SendValue, Stopped
 from fedsock.worker.outbox import Outbox, Reading, fits, full, is_large
 from fedsock.worker.threads import Threads
 
@@ -45,22 +45,27 @@ class WorkerService:
         self._peer: Peer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._threads = Threads(threads, f"fedsock {engine.name}")
+        # What streams may run for hours, or wait for who reads: it takes no thread from other ops.
+        self._streaming = Threads(threads, f"fedsock {engine.name}, streaming")
         self._outboxes: dict[str, Outbox] = {}
         self._looking: asyncio.TimerHandle | None = None
 
     @property
     def busy(self) -> int:
         """Computes under way in threads."""
-        return self._threads.busy
+        return self._threads.busy + self._streaming.busy
 
     def attach(self, peer: Peer) -> None:
         """Speak through a peer; called once, on the loop."""
         self._peer = peer
         self._loop = asyncio.get_running_loop()
+        self._engine.streams.post = self._post
 
     def close(self) -> None:
         """Take no more; ops that run in threads can't be stopped and are not waited for."""
         self._threads.close()
+        self._streaming.close()
+        self._engine.streams.close()
         if self._looking is not None:
             self._looking.cancel()
 
@@ -94,9 +99,10 @@ class WorkerService:
         """Forget a session whose link is over."""
         log.info("link with %s is over: %s", remote, end.reason)
         outbox = self._outboxes.pop(remote, None)
+        forgotten = self._engine.forget(remote)
         for value in outbox.values() if outbox is not None else ():
             self._engine.written(value)
-        self._perform(iter(self._engine.forget(remote)))
+        self._perform(iter(forgotten))
         self._flush()
 
     def joined(self, address: str, role: str, user: str | None) -> None:
@@ -156,6 +162,7 @@ class WorkerService:
         try:
             while (value := outbox.next_value()) is not None:
                 self._send_value(outbox.link, value)
+            self._see_to_streams()
             read = outbox.next_frame()
             if read is not None:
                 self._read(remote, read)
@@ -204,9 +211,11 @@ class WorkerService:
                 todo = [first]
                 while todo:
                     compute = todo.pop()
-                    if compute.seconds > INLINE_SECONDS:
+                    streams = compute.job.stream is not None
+                    if streams or compute.seconds > INLINE_SECONDS:
                         session = compute.job.store.address
-                        self._threads.run(session, partial(_run_quietly, compute), partial(self._finished, compute))
+                        threads = self._streaming if streams else self._threads
+                        threads.run(session, partial(_run_quietly, compute), partial(self._finished, compute))
                     elif more := computed(compute, *compute.run()):
                         todo.extend(reversed(more))
         return None
@@ -217,6 +226,25 @@ class WorkerService:
         except Exception as error:
             if self._peer is not None:
                 self._peer.fail(compute.job.store.address, error)
+        self._flush()
+
+    def _post(self, job: Job, value: Any) -> None:
+        """Take a value that an op streams, in the op's thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._emitted, job, value)
+
+    def _emitted(self, job: Job, value: Any) -> None:
+        self._engine.streams.emitted(job, value)
+        self._flush()
+
+    def _see_to_streams(self) -> None:
+        """After values were written, have those written that ops streamed behind them, and what came of the ops."""
+        if self._engine.streams.due and self._loop is not None:
+            self._engine.streams.due = False
+            self._loop.call_soon(self._go_on_streaming)
+
+    def _go_on_streaming(self) -> None:
+        self._perform(iter(self._engine.go_on()))
         self._flush()
 
     def _flush(self, reading: str = "") -> None:
@@ -245,6 +273,7 @@ class WorkerService:
             peer.flush(*links)
         for remote, reason in failed.items():
             peer.fail(remote, reason)
+        self._see_to_streams()
         if self._engine.awaits_owner and self._looking is None and self._loop is not None:
             self._looking = self._loop.call_later(LOOK_SECONDS, self._look)
 
@@ -285,7 +314,7 @@ class WorkerService:
         if isinstance(request, m.Get):
             link.send(m.encode(m.Value(request.id, value)))
         else:
-            link.send(m.encode(m.Deliver(request.session, request.id, value)))
+            link.send(m.encode(msgspec.structs.replace(request, value=value)))
 
 
 def _opens(instruction: Any) -> bool:

@@ -73,6 +73,19 @@ class State(Enum):
 PENDING, READY, FAILED, GIVEN_UP = State.PENDING, State.READY, State.FAILED, State.GIVEN_UP
 
 
+class Run:
+    """One run of a plan or a task: however many of its results leave, it counts once.
+
+    Attributes:
+        counted: it was.
+    """
+
+    __slots__ = ("counted",)
+
+    def __init__(self) -> None:
+        self.counted = False
+
+
 class Entry:
     """One stored value, or the place where one will be.
 
@@ -83,6 +96,7 @@ class Entry:
         failure: why there is none, once failed.
         facts: where it came from.
         withheld: its dtype, shape and failure could tell something private.
+        run: which made it, of a plan or a task with private data.
         share: how much of a sum its two largest rows make up; 0 where that can't decide anything.
         counted: an export of it was counted as a query.
         lineage: how it was made; None for most open values.
@@ -107,6 +121,7 @@ class Entry:
     withheld = False
     share = 0.0
     counted = False
+    run: Run | None = None
     lineage: Lineage | None = None
     charge = 0
     limit_shape: tuple[int, ...] = ()
@@ -246,6 +261,15 @@ class SessionStore:
         self.mocks: set[str] = set()
         self.tally = Tally(quota_objects)
         self.approved: set[int | str] = set()
+
+    def stats(self) -> dict[str, int]:
+        """Return what it holds, and may hold."""
+        return {
+            "objects": self.objects,
+            "bytes": self.nbytes,
+            "quota_bytes": self.quota_bytes,
+            "quota_objects": self.quota_objects,
+        }
 
     def reaches(self, address: str) -> bool:
         """Return whether values may be delivered to a worker: to one of before, or while they aren't too many."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from fedsock.errors import AuditUnwritable
 from fedsock.worker.datasets import Dataset
@@ -13,6 +14,7 @@ from fedsock.worker.engine import Engine
 from fedsock.worker.memory import Memory
 from fedsock.worker.requests import Answering
 from fedsock.worker.service import WorkerService
+from fedsock.worker.tasks import Task
 
 
 class VirtualWorker:
@@ -23,6 +25,7 @@ class VirtualWorker:
         datasets: its owner's data.
         answering: its owner's function that answers requests; None: there is none.
         state: folder of what it must remember; None: it forgets with the process.
+        tasks: its owner's functions, by name.
 
     Attributes:
         service: to be put behind a peer.
@@ -37,12 +40,13 @@ class VirtualWorker:
         datasets: Mapping[str, Dataset],
         answering: Answering | None = None,
         state: str | os.PathLike[str] | None = None,
+        tasks: Mapping[str, Task] = MappingProxyType({}),
     ) -> None:
         self._memory: Memory | None = None
         if state is None:
-            self.service = WorkerService(Engine(name, datasets, answering=answering))
+            self.service = WorkerService(Engine(name, datasets, answering=answering, tasks=tasks))
             return
-        memory = self._memory = Memory(name, datasets, Path(state))
+        memory = self._memory = Memory(name, datasets, Path(state), tasks)
         try:
             memory.start()
             engine = Engine(
@@ -52,6 +56,7 @@ class VirtualWorker:
                 audit=memory.audit,
                 approvals=memory.approvals,
                 answering=answering,
+                tasks=tasks,
             )
         except BaseException:
             self._forget()

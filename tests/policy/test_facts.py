@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsock.policy.facts import OPEN, Aggregate, Facts, Group, Rowwise, combine, known
+from fedsock.policy.facts import OPEN, Aggregate, Facts, Group, Rowwise, Trained, combine, known, trained
 
 FACTS = st.just(OPEN) | st.builds(Facts, st.frozensets(st.sampled_from("abcd")))
 
@@ -46,3 +46,33 @@ def test_the_edges_of_a_table_are_kept_by_its_value_only() -> None:
         return known(frozenset("x"), Aggregate(Group("x", 9), "count", 3, tables=(("x", (0.0, 1.0)),)))
 
     assert table() == table() and table() is not table()
+
+
+ROWS = known(frozenset({"ages"}), Rowwise(Group("people", 9), 0, raw="ages"))
+MORE = known(frozenset({"pay"}), Rowwise(Group("pays", 7), 0, raw="pay"))
+PLAN = known(frozenset({"ages"}), Trained("plan", "sha256:1", 9))
+
+
+def test_what_is_made_of_data_sets_as_they_are_is_known_to_be_with_the_fewest_rows() -> None:
+    assert trained("plan", "sha256:1", [ROWS, OPEN, MORE]) == Trained("plan", "sha256:1", 7)
+    assert trained("plan", "sha256:1", [OPEN]) == Trained("plan", "sha256:1", 0)
+    assert trained("task", "train", [], rows=[4, 5]) == Trained("task", "train", 4)
+
+
+def test_rows_that_were_worked_on_before_make_it_mixed() -> None:
+    for form in (
+        Rowwise(Group("people", 9), 0, raw=""),
+        Rowwise(Group("people", 9), 0, raw="ages", weighted=True),
+        Aggregate(Group("people", 9), "sum", 1),
+        None,
+    ):
+        assert trained("plan", "sha256:1", [ROWS, known(frozenset({"ages"}), form)]) is None
+
+
+def test_what_is_carried_on_is_of_the_same_plan_or_open() -> None:
+    assert trained("plan", "sha256:1", [ROWS], [PLAN, OPEN]) == Trained("plan", "sha256:1", 9)
+    assert trained("plan", "sha256:1", [PLAN]) is not None
+    assert trained("plan", "sha256:2", [ROWS], [PLAN]) is None
+    assert trained("task", "sha256:1", [ROWS], [PLAN]) is None
+    assert trained("plan", "sha256:1", [ROWS], [ROWS]) is None
+    assert PLAN.kind == "trained"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsock.policy.facts import FUNCTION, OPEN, Aggregate, Group, Rowwise, known
+from fedsock.policy.facts import FUNCTION, OPEN, Aggregate, Group, Rowwise, Trained, known
 from fedsock.policy.rules import DOMINANT, OPENED, RULES, Decision, Policy, Query, Rounding, Rule
-from fedsock.policy.terms import MODES, Agreement, Mode, Terms
+from fedsock.policy.terms import MODES, Agreement, Mode, Terms, TrainTerms
 
 BOTH = frozenset({"pay", "ages"})
 PEOPLE = Group("people", 100)
@@ -160,3 +160,68 @@ def test_every_mode_has_a_rule_and_a_rule_must_decide() -> None:
     assert set(RULES) == set(MODES)
     with pytest.raises(TypeError, match="abstract"):
         Rule()  # type: ignore[abstract]
+
+
+PLAN = "sha256:" + "a" * 64
+TRAINED = Trained("plan", PLAN, 200)
+
+
+def of_plan(form: Trained = TRAINED, user: str = "ann", export: Mode = "deny", **train: Any) -> Decision:
+    terms = Terms(export=export, train=TrainTerms(**train) if train else None)
+    return policy(ages=terms).export(known(frozenset({"ages"}), form), user)
+
+
+@pytest.mark.parametrize("plans", [(PLAN,), ("any",)])
+def test_what_a_listed_plan_made_leaves(plans: tuple[str, ...]) -> None:
+    found = of_plan(plans=plans)
+    assert (found.allowed, found.rule, found.query, found.metrics) == (True, "train", None, "epoch")
+    assert of_plan(plans=plans, rounds=3, metrics="batch").query == Query(f"plan {PLAN}", 3)
+    assert not policy(ages=Terms(train=TrainTerms(plans=plans))).export(known(frozenset({"ages"})), "ann").allowed
+
+
+@pytest.mark.parametrize(
+    ("train", "form", "line"),
+    [
+        ({}, TRAINED, f'plans = ["{PLAN}"]'),
+        ({"tasks": ("any", PLAN)}, TRAINED, f'plans = ["{PLAN}"]'),
+        ({"plans": ("any",)}, Trained("task", "fit", 200), 'tasks = ["fit"]'),
+        ({"plans": (PLAN,), "users": ("eve",)}, TRAINED, 'users = ["ann"]'),
+        ({"plans": (PLAN,), "users": ()}, TRAINED, 'users = ["ann"]'),
+        ({"plans": (PLAN,), "min_rows": 201}, TRAINED, "min_rows = 200"),
+        ({"plans": (PLAN,)}, Trained("plan", PLAN, 99), "min_rows = 99"),
+    ],
+)
+def test_what_would_allow_it_is_said(train: dict[str, Any], form: Trained, line: str) -> None:
+    found = of_plan(form, **train)
+    assert (found.allowed, found.rule) == (False, "train")
+    assert f"[policy.train] {line}" in found.next_step and "ages" in found.reason
+
+
+def test_a_mode_that_lets_it_leave_needs_no_list_and_one_that_asks_may_still() -> None:
+    assert of_plan(export="public").rule == "public"
+    assert of_plan(export="ask").asks
+    assert of_plan(export="ask", plans=(PLAN,)) == of_plan(plans=(PLAN,))
+
+
+def test_every_data_set_decides_and_the_strictest_holds() -> None:
+    facts = known(BOTH, TRAINED)
+    some = Terms(train=TrainTerms(plans=(PLAN,), rounds=5, metrics="none"))
+    more = Terms(train=TrainTerms(plans=(PLAN,), rounds=3, metrics="batch"))
+    assert not policy(ages=some).export(facts, "ann").allowed
+    both = policy(ages=some, pay=more).export(facts, "ann")
+    assert both.query == Query(f"plan {PLAN}", 3) and both.metrics == "none"
+
+
+def test_what_a_task_made_needs_to_be_listed_once_whatever_its_data() -> None:
+    listed, silent = Terms(train=TrainTerms(tasks=("fit",))), Terms()
+    form = Trained("task", "fit", 200)
+
+    def allowed(task: Terms, *data: Terms) -> bool:
+        terms = {"task:fit": task} | {f"d{place}": one for place, one in enumerate(data)}
+        return policy(**terms).export(known(frozenset(terms), form), "ann").allowed
+
+    assert [allowed(listed), allowed(silent)] == [True, False]
+    assert [allowed(listed, listed), allowed(silent, listed)] == [True, True]
+    assert [allowed(listed, silent), allowed(listed, listed, silent)] == [False, False]
+    public = Terms(export="public")
+    assert [allowed(listed, public), allowed(silent, public), allowed(silent, public, listed)] == [True, False, True]

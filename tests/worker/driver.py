@@ -42,10 +42,11 @@ class Driver:
         for one in replies:
             if isinstance(one, SendValue):
                 self.engine.written(one)
-        return [
+        told = [
             one.message if isinstance(one, Send) else one.value if isinstance(one, SendValue) else one
             for one in replies
         ]
+        return told + self.run(self.engine.go_on()) if self.engine.streams.due else told
 
 
 def put(id: int, value: Any, **more: Any) -> m.Put:

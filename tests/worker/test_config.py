@@ -100,7 +100,7 @@ WRONG = {
         'name = "bob"\nhup = "ws://h"',
         r"bob\.toml: hup: unknown key; did you mean 'hub'\? \(allowed: .*token",
     ),
-    "tasks, not yet": ('name = "bob"\n[tasks]', r"tasks: unknown key"),
+    "a task without a function": ('name = "bob"\n[tasks.train]', r"train\.function: expected .module:function."),
     "hub type": ('name = "bob"\nhub = 8765', r"hub: expected text, not a whole number"),
     "hub http": (
         'name = "bob"\nhub = "http://h:1"',

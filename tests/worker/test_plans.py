@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
+from fedsock.plan import grad, gradient
 from fedsock.plan.program import Program
 from fedsock.protocol import messages as m
+from fedsock.worker.datasets import datasets_from_mapping
+from fedsock.worker.engine import Engine
 from fedsock.worker.plans import MOST_PLANS
-from tests.worker.driver import Driver, op, put, ref
+from tests.worker.driver import PEER, Driver, op, put, ref
 
 DATA = {"pay": np.array([3.0, 1.0, 2.0]), "city": np.array([0, 2, 1])}
 
 
 def text_of(function: Any, *examples: Any) -> str:
-    return Program(function).trace(*examples).to_json()
+    return (function if isinstance(function, Program) else Program(function)).trace(*examples).to_json()
 
 
 def ran(driver: Driver, text: str, *args: Any, n: int = 1) -> Any:
@@ -65,6 +69,10 @@ def test_of_private_data_everything_is_private() -> None:
         (lambda x: np.linalg.inv(np.outer(x, x) + np.eye(3)), "pay"),
         (lambda i: (i * 0.5)[i], "city"),
         (lambda x: np.unique(x), "pay"),
+        (grad(lambda x: np.linalg.inv(np.outer(x, x) + np.eye(3)).sum()), "pay"),
+        (grad(lambda x: np.linalg.det(np.outer(x, x))), "pay"),  # its gradient fails where the determinant does not
+        (grad(lambda x: (x * 2)[np.nonzero(x)[0]].sum()), "pay"),
+        (grad(lambda x: (grad(lambda z: np.linalg.cond(np.outer(z, z) + np.eye(3)))(x) * x).sum()), "pay"),
     ],
 )
 def test_steps_that_could_tell_something_of_private_values_are_refused(function: Any, data: str) -> None:
@@ -98,6 +106,43 @@ def test_a_run_takes_no_more_than_its_session_may() -> None:
     for id in (3, 4):  # the first run of its kind, and the next
         assert driver.say(op(id, "run", ref(1), ref(2)))[-1].code == "quota"
     assert isinstance(driver.say(op(9, "add", ref(2), 1))[-1], m.Done)
+
+
+def test_gradients_on_private_data_are_private_and_take_any_values() -> None:
+    text = text_of(grad(lambda x: (np.tanh(x) * x).sum() / x.shape[0]), np.zeros(3))
+    for values in (DATA["pay"], np.full(3, np.nan)):
+        driver = Driver({"pay": values})
+        assert isinstance(ran(driver, text, ref("pay")), m.Done)
+        assert driver.say(m.Get(12, 2))[-1].code == "export_denied"
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x: np.outer(x, x).sum(),
+        lambda x: np.convolve(x, x).sum(),
+        lambda x: np.polyval(x, x).sum(),
+        lambda x: (grad(lambda z: (np.tanh(z) * z).sum() * np.outer(z, z).mean())(x) * x).sum(),
+    ],
+)
+def test_a_gradient_takes_no_more_than_its_session_may(loss: Any) -> None:
+    text = text_of(grad(loss), np.ones(10))
+    driver = Driver(quota_bytes=300_000)
+    driver.say(put(1, text), op(2, "ones", 10), op(3, "ones", 900))
+    assert isinstance(driver.say(op(4, "run", ref(1), ref(2)))[-1], m.Done)
+    for id in (5, 6):
+        assert driver.say(op(id, "run", ref(1), ref(3)))[-1].code == "quota"
+    assert isinstance(driver.say(op(9, "add", ref(2), 1))[-1], m.Done)
+
+
+def test_a_gradient_needs_the_extra_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = text_of(grad(lambda x: (x * x).sum()), np.zeros(3))
+    gradient.autograd.cache_clear()
+    monkeypatch.setitem(sys.modules, "autograd", None)
+    try:
+        assert "fedsock[learn]" in ran(Driver(DATA), text, ref("pay")).message
+    finally:
+        gradient.autograd.cache_clear()
 
 
 def test_a_run_that_would_take_too_long_is_refused() -> None:
@@ -136,3 +181,43 @@ def test_errors_say_where_the_failing_step_was_written() -> None:
     answer = driver.say(op(4, "run", ref(1), ref(2), ref(3)))[-1]
     assert answer.code == "op_value"
     assert "in add, written at test_plans.py:" in answer.message
+
+
+def sums(x: Any) -> Any:
+    return x.sum(), x.mean()
+
+
+def owner(train: Any) -> Driver:
+    data = datasets_from_mapping(DATA, True, {"train": train})
+    driver = Driver()
+    driver.engine = Engine("bob", data)
+    driver.engine.introduce(PEER, "ann")
+    return driver
+
+
+def test_results_of_a_listed_plan_leave_and_a_run_counts_once() -> None:
+    program = Program(sums).trace(np.zeros(3))
+    driver = owner({"plans": [program.digest], "min_rows": 3, "rounds": 1})
+    assert isinstance(ran(driver, program.to_json(), ref("pay"), n=2), m.Done)
+    assert [driver.say(m.Get(10 + place, id))[-1] for place, id in enumerate((2, 3, 2))] == [6.0, 2.0, 6.0]
+    driver.say(op(20, "run", ref(1), ref("pay"), n=2))
+    assert driver.say(m.Get(30, 21))[-1].code == "queries_spent"
+
+
+def test_of_another_plan_of_few_rows_or_of_what_was_worked_on_before_nothing_leaves() -> None:
+    program = Program(sums).trace(np.zeros(3))
+    text, listed = program.to_json(), {"plans": [program.digest], "min_rows": 3}
+    for train, fault in (
+        ({"plans": ["sha256:" + "0" * 64], "min_rows": 3}, program.digest),
+        ({"plans": [program.digest]}, "min_rows = 3"),
+    ):
+        driver = owner(train)
+        ran(driver, text, ref("pay"), n=2)
+        denied = driver.say(m.Get(10, 2))[-1]
+        assert denied.code == "export_denied" and fault in denied.message
+    driver = owner(listed)
+    driver.say(op(1, "multiply", ref("pay"), {"$array": {"dtype": "float64", "shape": [3], "data": "A" * 32}}))
+    driver.say(put(2, text), op(3, "run", ref(2), ref(1), n=2))
+    assert driver.say(m.Get(10, 3))[-1].code == "export_denied"
+    driver.say(op(11, "run", ref(2), ref("pay"), n=2), op(13, "add", ref(11), 0))
+    assert driver.say(m.Get(14, 13))[-1].code == "export_denied"

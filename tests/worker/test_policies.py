@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fedsock.errors import ConfigError
-from fedsock.policy.terms import Agreement, Terms
+from fedsock.policy.terms import Agreement, Terms, TrainTerms
 from fedsock.worker.policies import policy_of_virtual, read_dataset_policy, read_policy
 from fedsock.worker.settings import Settings
 
@@ -96,3 +96,49 @@ def test_a_virtual_workers_policy(policy: Any, terms: Terms, single: dict[str, T
 def test_a_policy_that_cant_be_names_its_key_and_what_is_allowed(policy: Any, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         policy_of_virtual(policy)
+
+
+DIGEST = "sha256:" + "0" * 64
+
+
+def test_what_training_may_take_away() -> None:
+    written = {"plans": [DIGEST], "tasks": ["fit"], "users": ["ann"], "min_rows": 5, "rounds": 9, "metrics": "none"}
+    found = read_policy(Settings({"train": written}, "bob.toml", "policy")).everybody.train
+    wanted = TrainTerms(plans=(DIGEST,), tasks=("fit",), users=("ann",), min_rows=5, rounds=9, metrics="none")
+    assert found == wanted
+    assert read_policy(Settings({"train": {"plans": "any"}}, "x", "policy")).everybody.train == TrainTerms(
+        plans=("any",)
+    )
+    assert read_policy(Settings({}, "x", "policy")).everybody.train is None
+    assert TrainTerms().min_rows == 100
+
+
+def test_it_is_overridden_key_by_key_for_data_sets_and_users() -> None:
+    policy = {
+        "train": {"tasks": ["fit"], "rounds": 3},
+        "users": {"ann": {"train": {"rounds": 9}}},
+        "datasets": {"pay": {"train": {"min_rows": 500, "tasks": []}}},
+    }
+    base, single = policy_of_virtual(policy)
+    assert base.everybody.train == TrainTerms(tasks=("fit",), rounds=3)
+    assert base.users["ann"].train == TrainTerms(tasks=("fit",), rounds=9)
+    assert single["pay"].everybody.train == TrainTerms(rounds=3, min_rows=500)
+    assert single["pay"].users["ann"].train == TrainTerms(rounds=9, min_rows=500)
+
+
+@pytest.mark.parametrize(
+    ("train", "said"),
+    [
+        ({"plan": "any"}, r"train\.plan: unknown key.*plans"),
+        ({"plans": ["sha256:12"]}, r"train\.plans: expected digests"),
+        ({"plans": ["sha256:" + "A" * 64]}, "expected digests"),
+        ({"plans": "all"}, "expected a list"),
+        ({"tasks": "fit"}, "expected a list"),
+        ({"rounds": 0}, "rounds"),
+        ({"min_rows": 0}, "min_rows"),
+        ({"metrics": "step"}, r"metrics: unknown value 'step'"),
+    ],
+)
+def test_what_is_wrong_about_training_is_refused(train: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        read_policy(Settings({"train": train}, "bob.toml", "policy"))

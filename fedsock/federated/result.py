@@ -1,0 +1,117 @@
+"""What a fit tells: of each round, of each worker in it, and at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fedsock.federated import frames, pictures
+from fedsock.typing import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """One worker's part in a round.
+
+    Attributes:
+        n: rows it trained on.
+        loss: the mean over them; None when it told none.
+        metrics: name -> number.
+        seconds: from the start of the round until its update was here.
+        bytes_down: of the parameters that it was sent.
+        bytes_up: of the parameters that it gave.
+    """
+
+    n: int
+    loss: float | None
+    metrics: Mapping[str, float]
+    seconds: float
+    bytes_down: int
+    bytes_up: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A worker that was asked and didn't count.
+
+    Attributes:
+        name: the worker's.
+        reason: why.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of a fit.
+
+    Attributes:
+        number: counted from 1.
+        params: after it; None in ``FitResult.rounds``, which would hold as many models as rounds.
+        loss: mean training loss, weighted by rows; None when no worker told one.
+        metrics: what ``evaluate`` gave.
+        workers: name -> report of those that counted.
+        dropped: those that didn't, of every try of the round.
+        seconds: that it took, evaluation included.
+    """
+
+    number: int
+    params: Tree
+    loss: float | None
+    metrics: Mapping[str, float]
+    workers: Mapping[str, WorkerReport]
+    dropped: Sequence[Dropped]
+    seconds: float
+
+    def value(self, name: str) -> float | None:
+        """Return a metric, or the training loss for "loss" unless a metric is called so; None: there is none.
+
+        Args:
+            name: which.
+        """
+        return self.metrics.get(name, self.loss if name == "loss" else None)
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """What a fit gave.
+
+    Attributes:
+        params: after the last round.
+        rounds: all of them, without their parameters.
+    """
+
+    params: Tree
+    rounds: Sequence[Round]
+
+    def to_frame(self) -> Any:
+        """Return a polars data frame with a row for each round.
+
+        Raises:
+            ConfigError: polars (extra "tables") is not installed.
+        """
+        return frames.frame([_row(one) for one in self.rounds])
+
+    def plot(self) -> Any:
+        """Return a matplotlib Figure: loss and metrics by round, and each worker's loss.
+
+        Raises:
+            ConfigError: matplotlib (extra "plot") is not installed.
+        """
+        lines: dict[str, dict[str, list[tuple[int, float]]]] = {"loss": {}, "metrics": {}}
+        for one in self.rounds:
+            told = [("loss", "all", one.loss), *(("metrics", *pair) for pair in one.metrics.items())]
+            told += [("loss", name, report.loss) for name, report in one.workers.items()]
+            for panel, name, value in told:
+                if value is not None:
+                    lines[panel].setdefault(name, []).append((one.number, value))
+        return pictures.lines_by_round(lines)
+
+
+def _row(one: Round) -> dict[str, Any]:
+    row: dict[str, Any] = {"round": one.number, "loss": one.loss, "seconds": one.seconds}
+    row |= {"workers": len(one.workers), "dropped": len(one.dropped)}
+    return row | {name if name not in row else f"metrics.{name}": value for name, value in one.metrics.items()}

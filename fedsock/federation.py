@@ -1,0 +1,115 @@
+"""What a hub offers over many workers at once: fits, and simulated workers by the hundred."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fedsock.errors import ConfigError
+from fedsock.federated.fit import Fit, Options
+from fedsock.federated.trainers import TaskTrainer, Trainer
+from fedsock.session.handle import WorkerHandle
+from fedsock.session.session import Session
+from fedsock.typing import Tree
+
+Start = Callable[[str, Mapping[str, Any] | None], Awaitable[WorkerHandle]]
+"""Starts one: (name, data) -> handle."""
+
+
+class Federation(ABC):
+    """The part of a connection that is about many workers."""
+
+    @property
+    @abstractmethod
+    def _open_session(self) -> Session:
+        """The session; raises Closed when there is none."""
+
+    @abstractmethod
+    async def virtual_worker(
+        self,
+        name: str,
+        data: Mapping[str, Any] | None = None,
+        private: bool = True,
+        policy: Any = None,
+        mock: bool = False,
+    ) -> WorkerHandle:
+        """Start a worker in this process."""
+
+    def fit(self, params: Tree, *, task: str | None = None, trainer: Trainer | None = None, **options: Any) -> Fit:
+        """Return a fit of parameters to the workers' data: ``async for`` gives its rounds, ``await`` its result.
+
+        Args:
+            params: to begin with: floating-point arrays in lists, tuples and dicts.
+            task: of the workers' owners, called with the parameters and what ``config`` says; it returns
+                (params, n, metrics), or a dict of these.
+            trainer: in place of a task, what each worker does in a round.
+            options: rounds, strategy, … as ``federated.fit.Options`` has them.
+
+        Raises:
+            ConfigError: an option can't be, or neither or both of task and trainer are given.
+        """
+        if (task is None) == (trainer is None):
+            raise ConfigError("a fit takes either task= or trainer=")
+        return Fit(self._open_session, params, trainer or TaskTrainer(str(task)), Options(**options))
+
+    async def virtual_workers(
+        self,
+        n: int | None = None,
+        data: Sequence[Mapping[str, Any]] | None = None,
+        prefix: str = "w",
+        **options: Any,
+    ) -> Sequence[WorkerHandle]:
+        """Return the handles of virtual workers that were started together, in the order of their data.
+
+        Args:
+            n: how many; None: as many as ``data``.
+            data: of each: name -> array, as ``federated.partition.parts`` gives them; None: none has any. Who has an
+                array without rows is left out, with a warning.
+            prefix: their names are it and a number, with zeros in front, so that names sort as numbers do.
+            options: private, policy and mock, for all of them.
+
+        Raises:
+            ConfigError: there are data for more or fewer, or it isn't said how many; and as for ``virtual_worker``.
+            NameTaken: another worker has a name; the others stay until the hub is closed.
+
+        Cancelling leaves those that are there.
+        """
+        return await _started(lambda name, part: self.virtual_worker(name, part, **options), n, data, prefix)
+
+
+async def _started(
+    start: Start, count: int | None, data: Sequence[Mapping[str, Any]] | None, prefix: str
+) -> list[WorkerHandle]:
+    if count is None:
+        if data is None:
+            raise ConfigError("say how many virtual workers: virtual_workers(100), or data= for each")
+        count = len(data)
+    if type(count) is not int or count < 1:
+        raise ConfigError(f"n={count!r}: expected a whole number, 1 or more")
+    if data is not None and len(data) != count:
+        raise ConfigError(f"data: there are {len(data)} parts for {count} workers")
+    width = len(str(count - 1))
+    names = [f"{prefix}{number:0{width}}" for number in range(count)]
+    parts: dict[str, Mapping[str, Any] | None] = {
+        name: None if data is None else data[place] for place, name in enumerate(names)
+    }
+    empty = [name for name, part in parts.items() if part is not None and _is_empty(part)]
+    if empty:
+        told = ", ".join(empty[:10]) + (", …" if len(empty) > 10 else "")
+        warnings.warn(f"left out, for they have no rows: {told}", stacklevel=3)
+    found = await asyncio.gather(
+        *(start(name, part) for name, part in parts.items() if name not in set(empty)), return_exceptions=True
+    )
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+    return [one for one in found if not isinstance(one, BaseException)]
+
+
+def _is_empty(part: Mapping[str, Any]) -> bool:
+    return any(np.ndim(array) > 0 and len(array) == 0 for array in part.values() if not isinstance(array, Mapping))

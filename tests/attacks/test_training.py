@@ -1,0 +1,53 @@
+"""What ``[policy.train]`` can't stop: parameters are the session's, so what comes back can show a row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import fedsock
+from tests.attacks.house import PEOPLE, VICTIM, stays
+
+
+def step(data: Any, params: Any, *, rate: float = 0.01) -> Any:
+    """Make one step of gradient descent on a neuron with ReLU, predicting 0: an honest, reviewed loss."""
+    x = np.column_stack([data["age"], data["pay"]]).astype(float)
+    active = np.maximum(x @ params["w"] + params["b"], 0)
+    slope = active * (active > 0) / len(x)
+    return {"w": params["w"] - rate * (x.T @ slope), "b": params["b"] - rate * slope.sum(), "n": len(x)}
+
+
+def bob(hub: Any, policy: Any) -> Any:
+    data = {"age": PEOPLE["age"], "pay": PEOPLE["pay"]}
+    return hub.virtual_worker("bob", data, policy=policy, tasks={"step": step})
+
+
+async def test_crafted_parameters_read_out_the_row_that_alone_makes_the_neuron_fire() -> None:
+    """It succeeds: a limit, not a bug. Only who pays most is above the threshold, and the gradient is that row."""
+    pay = np.sort(PEOPLE["pay"])
+    richest = int(np.argmax(PEOPLE["pay"]))
+    async with fedsock.Hub(port=0) as hub:
+        worker = await bob(hub, {"train": {"tasks": ["step"], "min_rows": 10}})
+        crafted = {"w": np.array([0.0, 1.0]), "b": -float(pay[-2:].mean())}
+        made = await worker.task("step", crafted, rate=1.0)
+        moved, at = crafted["w"] - made["w"], crafted["b"] - made["b"]
+        found = moved / at
+        assert np.allclose(found, [PEOPLE["age"][richest], PEOPLE["pay"][richest]])
+
+
+async def test_without_the_section_nothing_leaves() -> None:
+    async with fedsock.Hub(port=0) as hub:
+        worker = await bob(hub, None)
+        made = worker.task("step", {"w": np.zeros(2), "b": 1.0})
+        assert await stays(made) and await stays(made["w"]) and await stays(made["w"].copy())
+
+
+async def test_what_a_task_gave_can_be_carried_on_but_nothing_else_smuggled_in() -> None:
+    async with fedsock.Hub(port=0) as hub:
+        worker = await bob(hub, {"train": {"tasks": ["step"], "min_rows": 10}})
+        first = worker.task("step", {"w": np.zeros(2), "b": 1.0})
+        assert not await stays(worker.task("step", first, rate=0.0))
+        victim = worker.datasets["pay"][VICTIM] * 1.0
+        assert await stays(worker.task("step", {"w": np.zeros(2), "b": victim}, rate=0.0))
+        assert await stays(first["w"]) and await stays(worker.task("step", {"w": first["w"], "b": 0.0}))

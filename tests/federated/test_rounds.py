@@ -1,0 +1,103 @@
+"""One try of a round: what is in flight, and what its error tells."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+import fedsock
+from fedsock.federated import FedAvg, Job, LocalSGD, Reply, Trainer, rounds
+from fedsock.federated.aggregate import Update
+from fedsock.federated.result import Dropped
+
+SIZE = 1 << 15  # of 12 workers more than go together
+
+
+class Counting(Trainer, Reply):
+    """Gives what it was sent; knows how many updates exist at the same time, and in which order they were asked for."""
+
+    def __init__(self) -> None:
+        self.alive, self.most, self.order = 0, 0, list[str]()
+
+    def start(self, worker: Any, params: Any, job: Job) -> Reply:
+        return self
+
+    async def ready(self) -> None:
+        pass
+
+    async def fetch(self, worker: str) -> Update:
+        self.order.append(worker)
+        self.alive += 1
+        self.most = max(self.most, self.alive)
+        for _ in range(3 if worker == "w00" else 1):
+            await asyncio.sleep(0)
+        return Update(worker, [Tracked(self)], 1)
+
+    def cancel(self) -> None:
+        pass
+
+
+class Tracked(np.ndarray):
+    """An array that says when it is gone."""
+
+    def __new__(cls, owner: Any) -> Any:
+        made = np.zeros(SIZE).view(cls)
+        made.owner = owner
+        return made
+
+    def __array_finalize__(self, other: Any) -> None:
+        self.owner = None
+
+    def __del__(self) -> None:
+        if self.owner is not None:
+            self.owner.alive -= 1
+
+
+async def test_two_updates_at_a_time_in_the_order_of_names() -> None:
+    trainer = Counting()
+    setting = rounds.Setting(
+        trainer=trainer, strategy=FedAvg(), local=LocalSGD(), config=None, seed=0, deadline=None, most_rows=10
+    )
+    async with fedsock.Hub(port=0) as hub:
+        await hub.virtual_workers(12)
+        outcome = await rounds.Attempt(setting, 1, [np.zeros(SIZE)]).run(hub.workers)
+    assert trainer.order == sorted(hub_names(12)) and list(outcome.workers) == trainer.order
+    assert 1 < trainer.most <= rounds.IN_FLIGHT
+
+
+async def test_small_updates_are_asked_for_at_once() -> None:
+    class Waiting(Counting):
+        async def ready(self) -> None:
+            raise AssertionError("a trip of its own")
+
+        async def fetch(self, worker: str) -> Update:
+            update = await super().fetch(worker)
+            if len(self.order) == 12:
+                all_asked.set()
+            await all_asked.wait()
+            return replace(update, params=[np.zeros(4)])
+
+    all_asked = asyncio.Event()
+    setting = rounds.Setting(
+        trainer=Waiting(), strategy=FedAvg(), local=LocalSGD(), config=None, seed=0, deadline=30, most_rows=10
+    )
+    async with fedsock.Hub(port=0) as hub:
+        await hub.virtual_workers(12)
+        outcome = await rounds.Attempt(setting, 1, [np.zeros(4)]).run(hub.workers)
+    assert list(outcome.workers) == hub_names(12)
+
+
+def hub_names(count: int) -> list[str]:
+    return [f"w{k:02}" for k in range(count)]
+
+
+def test_what_the_error_tells() -> None:
+    dropped = [Dropped(f"w{k}", "why") for k in range(7)]
+    text = str(rounds.too_few(3, 8, ["w0"], dropped))
+    assert text.startswith(
+        "round 3: the strategy needs updates of 8 workers; able to take part: w0; w0 was dropped (why)"
+    )
+    assert text.endswith("and 2 more")
