@@ -24,7 +24,7 @@ class House:
 
     def __init__(self, hub: fedsock.Hub, bob: WorkerHandle, roads: Roads) -> None:
         self.hub, self.bob, self.roads = hub, bob, roads
-        self.engine: Engine = next(iter(hub._virtual.values()))._engine
+        self.engine: Engine = next(iter(hub._virtual.values())).service._engine
 
 
 @pytest.fixture
