@@ -141,8 +141,8 @@ async def test_what_is_given_is_not_changed(hub: fedsock.Hub) -> None:
         ({"params": {"w": np.zeros(4)}}, "UpdateRejected: w1: its parameter 0 is float64 of shape"),
         ({"n": 10**15}, "UpdateRejected: w1: its number of rows"),
         (FAILS, "OpFailed: it failed here"),
-        ("never", "WorkerTimeout: no update within 0.3 s"),
-        ("stuck", "WorkerTimeout: no update within 0.3 s"),
+        ("never", "WorkerTimeout: no update within 2 s"),
+        ("stuck", "WorkerTimeout: no update within 2 s"),
         (ConfigError("not here"), "ConfigError: not here"),
     ],
     ids=["nan", "shape", "weight", "fails", "never", "stuck", "start"],
@@ -154,7 +154,8 @@ async def test_who_fails_is_left_out_and_back_in_the_next_round(
     monkeypatch.setattr(rounds, "TOGETHER_BYTES", together)
     await peopled(hub)
     trainer = Bending({(2, "w1"): bend})
-    played = [r async for r in hub.fit(BEGUN, trainer=trainer, rounds=3, deadline=0.3)]
+    deadline = 2 if isinstance(bend, str) else 60  # long enough for those that do answer, on a busy machine too
+    played = [r async for r in hub.fit(BEGUN, trainer=trainer, rounds=3, deadline=deadline)]
     assert [sorted(r.workers) for r in played] == [
         ["w0", "w1", "w2", "w3", "w4"],
         ["w0", "w2", "w3", "w4"],
