@@ -12,7 +12,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 async def test_a_quick_run_measures_prints_and_writes(tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
-    options = ["--quick", "--only", "T1,T2,T4,P,dp,start", "--loops", "asyncio", "--peers", "none", "--json", str(out)]
+    options = [
+        "--quick",
+        "--only",
+        "T1,T2,T4,P,dp,plan,fit,start",
+        "--loops",
+        "asyncio",
+        "--peers",
+        "none",
+        "--json",
+        str(out),
+    ]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.benchmarks", *options, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
@@ -31,6 +41,8 @@ async def test_a_quick_run_measures_prints_and_writes(tmp_path: Path) -> None:
         "T4 64 virtual workers",
         "P chained ops on private rows",
         "P noisy mean",
+        "L plan of 100 small ops, at a worker",
+        "L round without training",
         "import",
     ):
         assert case in text

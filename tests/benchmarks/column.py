@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 
 from tests.benchmarks.figures import Figure, failed
 from tests.benchmarks.large import transfers
+from tests.benchmarks.learning import empty_rounds, plans
 from tests.benchmarks.many import idle_workers, virtual_workers
 from tests.benchmarks.private import noisy_releases, private_rows
 from tests.benchmarks.roads import Road, roads
@@ -27,6 +28,8 @@ ALONE: dict[str, Callable[[Effort], AsyncIterator[Figure]]] = {
     "T5": idle_workers,
     "P": private_rows,
     "dp": noisy_releases,
+    "plan": plans,
+    "fit": empty_rounds,
     "start": startup,
 }
 CASES = (*ON_A_ROAD, *ALONE)
