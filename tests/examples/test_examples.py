@@ -108,6 +108,14 @@ PROMISED = {
         "her digits  ExportDenied: grace keeps data set",
         "the worker ended with code 0",
     ],
+    "10_bob_walks.py": [
+        "weights [1. 0.] loss 0.0",
+        "2. One linear model, its rows split over bob and alice\n   weights [1. 0.]",
+        "through alice: [10. 20. 30.] at bob",
+        "moved: [1. 2. 3.] at alice",
+        "PointerReleased: object",
+        "at carol [ 3. -1.]",
+    ],
 }
 
 EXECUTE = """
