@@ -33,12 +33,15 @@ from fedsock.ops.schema import ALLOWED_CHARS
 from fedsock.plan.numbers import ARITIES
 from fedsock.plan.trees import references
 from fedsock.protocol.arrays import dtype_name, dtype_named
-from fedsock.protocol.values import MAX_JSON_BYTES, Reference, from_json, to_json
+from fedsock.protocol.values import Reference, from_json, to_json
 
 GRADIENT = "value_and_gradient"
 """The op of a step that carries a plan of its own and gives its value and gradients; no row of the op table."""
 
-MOST_STEPS = 10_000
+MOST_BYTES = 1 << 18
+"""Of a plan's JSON: a worker reads it between other messages, in some 50 ms."""
+
+MOST_STEPS = 4_000
 MOST_INPUTS = 10_000
 MOST_RESULTS = 1_000  # of one step
 MOST_CHARS = 200  # of a name or a line
@@ -169,9 +172,9 @@ class Plan:
         """
         lines = [step.line for step in self.steps]
         text = orjson.dumps({**self.body(), "name": self.name, "lines": lines}, option=orjson.OPT_SORT_KEYS)
-        if len(text) > MAX_JSON_BYTES:
+        if len(text) > MOST_BYTES:
             raise ValueTooLarge(
-                f"a plan of {len(text):,} bytes; at most {MAX_JSON_BYTES:,}: give large arrays as arguments"
+                f"a plan of {len(text):,} bytes; at most {MOST_BYTES:,}: give large arrays as arguments"
             )
         return text.decode()
 
@@ -186,8 +189,8 @@ class Plan:
             UnknownOp: an op that there isn't here.
             PlanInvalid: no plan.
         """
-        if len(text) > MAX_JSON_BYTES:
-            raise PlanInvalid(f"more than {MAX_JSON_BYTES:,} bytes")
+        if len(text) > MOST_BYTES:
+            raise PlanInvalid(f"more than {MOST_BYTES:,} bytes")
         try:
             return _plan(orjson.loads(text), 0)
         except (orjson.JSONDecodeError, BadMessage, RecursionError) as error:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fedsock.errors import FedsockError, PlanInvalid, UnknownOp, ValueTooLarge
 from fedsock.plan.program import Program
-from fedsock.plan.steps import GRADIENT, Plan, Spec, Step, spec_of
+from fedsock.plan.steps import GRADIENT, MOST_BYTES, MOST_STEPS, Plan, Spec, Step, spec_of
 from fedsock.protocol.values import Reference
 from tests.plan.programs import arguments, layer
 
@@ -101,6 +101,14 @@ def test_ops_that_a_plan_may_not_have(op: str) -> None:
 def test_texts_that_are_no_json_of_a_plan(text: str) -> None:
     with pytest.raises(PlanInvalid):
         Plan.from_json(text)
+
+
+def test_a_plan_is_no_longer_than_a_worker_reads_in_passing() -> None:
+    steps = [{"op": "add", "args": [{"$": 0}, 1]}] * (MOST_STEPS + 1)
+    with pytest.raises(PlanInvalid, match="list of at most"):
+        Plan.from_json(json.dumps({**SMALL, "steps": steps}))
+    with pytest.raises(PlanInvalid, match="bytes"):
+        Plan.from_json(" " * (MOST_BYTES + 1))
 
 
 def test_plans_in_plans_in_plans() -> None:
