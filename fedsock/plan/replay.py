@@ -114,8 +114,11 @@ class _Made:
         return [value, *gradients]
 
 
-class _Inside:
+class Inside:
     """Follows the steps of a gradient, all of whose values are kept until the way back is done.
+
+    Args:
+        watch: of the run that the gradient is part of.
 
     Attributes:
         steady: no step depends on values.
@@ -134,6 +137,16 @@ class _Inside:
         private: Sequence[int | str],
         levels: int,
     ) -> None:
+        """Have the watch see a step, as ``value_and_gradient`` tells it before the step runs.
+
+        Args:
+            row: of the step's op.
+            step: it.
+            args: its checked arguments.
+            kwargs: the same by name.
+            private: positions and names of those that are arrays.
+            levels: of how many gradients in one another it is on the path.
+        """
         bound = row.bound(*args, **kwargs)
         nbytes, took = bound.nbytes, seconds(row, bound, args, kwargs)
         if levels:
@@ -267,7 +280,7 @@ class Replay:
                 if made.row is not None:
                     args, kwargs = _checked(made.row, args, kwargs)
                 if made.step.op == GRADIENT:
-                    inside = _Inside(watch)
+                    inside = Inside(watch)
                     kwargs = {"look": inside.look}
                     _spread(made, made.function(*args, **kwargs), values)
                     steady = steady and inside.steady

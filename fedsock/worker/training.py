@@ -16,7 +16,7 @@ from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.batches import edges
 from fedsock.plan.gradient import autograd, value_and_gradient
 from fedsock.plan.optimizers import State
-from fedsock.plan.replay import Replay
+from fedsock.plan.replay import Inside, Replay
 from fedsock.plan.settings import Training
 from fedsock.plan.training import check_params, rows_of, train
 from fedsock.plan.trees import filled, flatten, references
@@ -192,13 +192,18 @@ class _Running:
         return {"params": params, "n": trained.n, "metrics": trained.metrics}, trained.state.to_tree()
 
     def _try(self) -> None:
-        """Run the loss once on as many rows as a batch has: what it takes is known then, and that it is a scalar."""
+        """Run the loss, and its gradient, once on as many rows as a batch has.
+
+        What it takes is known then, that it is a scalar, and that no step of it, there or on the way back, depends on
+        private values: whether a training failed is told.
+        """
         task = self._task
         for rows in sorted(task.sizes, reverse=True):
             example = task.example(rows)
             [value] = task.loss.run(example, self._guard)
             if np.ndim(value) or np.asarray(value).dtype.kind != "f":
                 raise OpValueError("a loss gives one floating-point number: the mean over the rows of a batch")
+            value_and_gradient(task.loss.plan, example, task.by, Inside(self._guard).look)
         known = task.loss.known(task.example(max(task.sizes)))
         if known is not None and (seconds := known.seconds * GRADIENT_COST * task.steps) > self._op_seconds:
             raise too_long(seconds, self._op_seconds)

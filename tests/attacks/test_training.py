@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
+from numpy.linalg import LinAlgError
 
 import fedsock
+from fedsock.errors import OpValueError
 from tests.attacks.house import PEOPLE, VICTIM, stays
 
 
@@ -51,3 +54,26 @@ async def test_what_a_task_gave_can_be_carried_on_but_nothing_else_smuggled_in()
         victim = worker.datasets["pay"][VICTIM] * 1.0
         assert await stays(worker.task("step", {"w": np.zeros(2), "b": victim}, rate=0.0))
         assert await stays(first["w"]) and await stays(worker.task("step", {"w": first["w"], "b": 0.0}))
+
+
+@fedsock.plan
+def singular_where_equal(guess: Any, x: Any) -> Any:
+    """Give a loss whose gradient fails exactly where some row equals a guess, though the loss itself never does."""
+    return np.linalg.det((x - guess) * np.eye(4)) * 0.0 + guess.sum()
+
+
+async def test_whether_a_training_fails_says_nothing_of_private_values() -> None:
+    singular_where_equal.trace(np.zeros(1), np.zeros(4))
+    said = set()
+    async with fedsock.Hub(port=0) as hub:
+        for name, last in {"bob": 4.0, "eve": 9.0}.items():
+            worker = await hub.virtual_worker(name, {"x": np.array([1.0, 2.0, 3.0, last])})
+            trained = worker.train(singular_where_equal, np.array([9.0]), (worker.datasets["x"],), batch_size=None)
+            with pytest.raises(OpValueError, match=r"linalg\.det could tell") as caught:
+                await trained.wait()
+            said.add(str(caught.value).replace(name, "worker"))
+        # Of values of one's own it may: there the gradient is there, or fails.
+        mine = worker.send(np.array([1.0, 2.0, 3.0, 9.0]))
+        with pytest.raises(LinAlgError):
+            await worker.train(singular_where_equal, np.array([9.0]), (mine,), batch_size=None)
+    assert len(said) == 1
