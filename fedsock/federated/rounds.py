@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,13 +61,15 @@ class Setting:
             worker: its name.
 
         Raises:
-            ConfigError: ``config`` gave no dict with str keys.
+            ConfigError: ``config`` gave no dict with str keys, or a setting that there isn't or can't be.
         """
         config = self.config(number, worker) if callable(self.config) else self.config or {}
         if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
             raise ConfigError(f"config: expected a dict with str keys, not {config!r}")
         local = replace(self.local, **self.strategy.local()).to_dict()
-        return Job(number, seed_of(self.seed, number, worker), local, dict(config))
+        job = Job(number, seed_of(self.seed, number, worker), local, dict(config))
+        self.trainer.check(job)
+        return job
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,9 @@ class Attempt:
         return Outcome(params, mean_loss(updates), reports, dropped)
 
 
-def too_few(number: int, least: int, there: Sequence[str], dropped: Sequence[Dropped]) -> NotEnoughWorkers:
+def too_few(
+    number: int, least: int, there: Sequence[str], dropped: Sequence[Dropped], unable: Sequence[str] = ()
+) -> NotEnoughWorkers:
     """Return the error for a round that didn't count.
 
     Args:
@@ -239,9 +243,29 @@ def too_few(number: int, least: int, there: Sequence[str], dropped: Sequence[Dro
         least: updates that the strategy needs.
         there: names of the workers that are there.
         dropped: those that were asked and didn't count, of the last try.
+        unable: why others can't be asked.
     """
-    told = [f"round {number}: the strategy needs updates of {least} workers"]
+    told = [f"round {number}: the strategy needs updates of {least} worker{'s' * (least != 1)}"]
     told += [f"able to take part: {', '.join(there[:10]) or 'nobody'}"]
     told += [f"{one.name} was dropped ({one.reason})" for one in dropped[:5]]
     told += [f"and {len(dropped) - 5} more"] if len(dropped) > 5 else []
+    told += unable[:5]
+    told += [f"and {len(unable) - 5} more"] if len(unable) > 5 else []
     return NotEnoughWorkers("; ".join(told))
+
+
+def unable(trainer: Trainer, workers: Mapping[str, WorkerHandle], allowed: Set[str] | None) -> list[str]:
+    """Return why workers can't take part.
+
+    Args:
+        trainer: of the fit.
+        workers: that are there, by name.
+        allowed: names of those that may take part; None: all.
+    """
+    told = [f"{name} isn't there" for name in sorted((allowed or set()) - workers.keys())]
+    for name in sorted(workers):
+        if allowed is not None and name not in allowed:
+            told.append(f"{name} isn't among workers=")
+        elif not trainer.serves(workers[name]):
+            told.append(f"{name} {trainer.lacks(workers[name]) or 'has no part in this training'}")
+    return told or ([] if workers else ["no worker is at the hub; python -m fedsock.worker --help says how one comes"])
