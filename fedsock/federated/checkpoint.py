@@ -7,6 +7,7 @@ is a whole one, the last or the new.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,10 @@ import numpy as np
 import orjson
 
 from fedsock.errors import CheckpointCorrupt
-from fedsock.federated.result import Dropped, Round, WorkerReport
+from fedsock.federated.result import Dropped, Evaluation, Round, WorkerReport
 from fedsock.typing import Array
 
-VERSION = 1
+VERSION = 2
 
 ABOUT, PARAMS, STATE = "about", "params", "state"
 
@@ -55,11 +56,12 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         OSError: it can't be written; the last one stays as it was.
     """
-    about = {"version": VERSION, "seed": checkpoint.seed, "strategy": checkpoint.strategy}
-    about["rounds"] = [_plain(one) for one in checkpoint.rounds]
-    arrays = {ABOUT: np.frombuffer(orjson.dumps(about), np.uint8)}
-    arrays |= {f"{PARAMS}/{place}": leaf for place, leaf in enumerate(checkpoint.leaves)}
+    arrays = {f"{PARAMS}/{place}": leaf for place, leaf in enumerate(checkpoint.leaves)}
     arrays |= {f"{STATE}/{name}": part for name, part in checkpoint.state.items()}
+    about = {"version": VERSION, "seed": checkpoint.seed, "strategy": checkpoint.strategy}
+    # A damaged list of contents may read as a shorter one, so what must be there is told in what has a checksum.
+    about |= {"rounds": [_plain(one) for one in checkpoint.rounds], "arrays": list(arrays)}
+    arrays[ABOUT] = np.frombuffer(orjson.dumps(about), np.uint8)
     descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -101,6 +103,10 @@ def load(path: Path) -> Checkpoint:
         about = orjson.loads(arrays.pop(ABOUT).tobytes())
         if about["version"] != VERSION:
             raise ValueError(f"version {about['version']}")
+        if about["arrays"] != list(arrays):
+            raise ValueError("arrays are missing")
+        if [one["number"] for one in about["rounds"]] != list(range(1, len(about["rounds"]) + 1)):
+            raise ValueError("rounds are missing")
         found: dict[str, dict[str, Array]] = {PARAMS: {}, STATE: {}}
         for name, array in arrays.items():
             kind, _, rest = name.partition("/")
@@ -123,10 +129,14 @@ def _plain(one: Round) -> dict[str, Any]:
         "workers": {name: asdict(report) for name, report in one.workers.items()},
         "dropped": [[gone.name, gone.reason] for gone in one.dropped],
         "seconds": one.seconds,
+        "evaluated": {name: asdict(found) for name, found in one.evaluated.items()},
     }
 
 
 def _round(plain: Mapping[str, Any]) -> Round:
     workers = {name: WorkerReport(**report) for name, report in plain["workers"].items()}
     dropped = [Dropped(name, reason) for name, reason in plain["dropped"]]
-    return Round(plain["number"], None, plain["loss"], plain["metrics"], workers, dropped, plain["seconds"])
+    # JSON has no NaN, which a metric is where no worker told any: null stands for it.
+    metrics = {name: math.nan if value is None else value for name, value in plain["metrics"].items()}
+    evaluated = {name: Evaluation(**found) for name, found in plain["evaluated"].items()}
+    return Round(plain["number"], None, plain["loss"], metrics, workers, dropped, plain["seconds"], evaluated)
