@@ -123,6 +123,8 @@ class Fit:
             deadline=options.deadline,
             most_rows=options.most_rows,
         )
+        if self._setting.local.keep_state and not trainer.keeps_state:
+            raise ConfigError("keep_state=True is of a fit with a loss; what a task keeps is its owner's")
         self._held_out = _names(options.held_out)
         self._allowed = None if options.workers is None else _names(options.workers)
         if both := self._held_out & (self._allowed or set()):
@@ -161,6 +163,7 @@ class Fit:
 
         Raises:
             NotEnoughWorkers: too few workers counted, again and again.
+            WorkerStateLost: a worker no longer has what it kept of its last round.
             CheckpointCorrupt: the file to resume from is damaged.
             ConfigError: it is another fit's, or a function that was given answers what it can't.
         """
@@ -214,6 +217,7 @@ class Fit:
             dropped += last
             if outcome.params is not None:
                 params = self._checked(outcome.params)
+                self._setting.trainer.counted(number, outcome.workers)
                 found = await self._evaluator.run(params, self._evaluating())
                 dropped += found.dropped
                 seconds = loop.time() - begun
@@ -288,6 +292,8 @@ class Fit:
         strategy.restore(found.state)
         self._params = rebuilt(self._params, map(frozen, found.leaves))
         self._rounds = list(found.rounds)
+        for one in self._rounds:
+            self._setting.trainer.counted(one.number, one.workers)
 
     async def _keep(self) -> None:
         if self._path is not None:

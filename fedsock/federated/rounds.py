@@ -9,7 +9,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fedsock.errors import Closed, ConfigError, FedsockError, HubLost, NotEnoughWorkers, WorkerTimeout, WrongLoop
+from fedsock.errors import (
+    Closed,
+    ConfigError,
+    FedsockError,
+    HubLost,
+    NotEnoughWorkers,
+    WorkerStateLost,
+    WorkerTimeout,
+    WrongLoop,
+)
 from fedsock.federated.aggregate import Update, WeightedMean, check, flatten, mean_loss
 from fedsock.federated.local import LocalSGD, seed_of
 from fedsock.federated.result import Dropped, WorkerReport
@@ -18,8 +27,8 @@ from fedsock.federated.trainers import Job, Reply, Trainer
 from fedsock.session.handle import WorkerHandle
 from fedsock.typing import Tree
 
-FATAL = (Closed, HubLost, WrongLoop)
-"""What ends a fit: not one worker's failure but the session's."""
+FATAL = (Closed, HubLost, WrongLoop, WorkerStateLost)
+"""What ends a fit: not one worker's failure but the session's, or what would change its numbers unseen."""
 
 IN_FLIGHT = 2
 """Large updates that are fetched or folded at the same time; with the sum, all that a round holds."""
@@ -66,8 +75,9 @@ class Setting:
         config = self.config(number, worker) if callable(self.config) else self.config or {}
         if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
             raise ConfigError(f"config: expected a dict with str keys, not {config!r}")
-        local = replace(self.local, **self.strategy.local()).to_dict()
-        return Job(number, seed_of(self.seed, number, worker), local, dict(config))
+        local = replace(self.local, **self.strategy.local())
+        kept = (local.keep_state, local.on_state_lost == "fresh")
+        return Job(number, seed_of(self.seed, number, worker), local.to_dict(), dict(config), *kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +123,7 @@ class Attempt:
 
         Raises:
             ConfigError: the strategy chose somebody else, or ``config`` can't be.
+            WorkerStateLost: a worker no longer has what it kept of its last round.
             Closed, HubLost, WrongLoop: the session is over.
         """
         loop = asyncio.get_running_loop()

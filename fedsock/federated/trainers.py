@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from fedsock.errors import UpdateRejected
+from fedsock.errors import UpdateRejected, WorkerStateLost
 from fedsock.federated.aggregate import Update
+from fedsock.federated.states import States
 from fedsock.plan.program import Program
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.pointer import Pointer
@@ -24,12 +25,16 @@ class Job:
         seed: of its draws, as ``local.seed_of`` gives it.
         local: settings of the training, by name, as ``LocalSGD.to_dict`` gives them.
         config: what the fit's ``config`` says for this round and worker.
+        keep_state: the optimizer's state stays at the worker, which goes on from that of its last round.
+        fresh_state: where that is lost it begins with a new one.
     """
 
     round: int
     seed: int
     local: Mapping[str, Any]
     config: Mapping[str, Any]
+    keep_state: bool = False
+    fresh_state: bool = False
 
 
 class Reply(ABC):
@@ -60,7 +65,13 @@ class Reply(ABC):
 
 
 class Trainer(ABC):
-    """Starts trainings at workers."""
+    """Starts trainings at workers.
+
+    Attributes:
+        keeps_state: whether it can do what ``job.keep_state`` says.
+    """
+
+    keeps_state: ClassVar[bool] = False
 
     def serves(self, worker: WorkerHandle) -> bool:
         """Return whether a worker can take part at all.
@@ -81,6 +92,14 @@ class Trainer(ABC):
 
         Raises:
             FedsockError: it can't be started.
+        """
+
+    def counted(self, round: int, workers: Iterable[str]) -> None:  # noqa: B027  # most remember nothing
+        """A round counted, now or before the fit was resumed; what was started for it otherwise came to nothing.
+
+        Args:
+            round: counted from 1.
+            workers: names of those whose updates are in it.
         """
 
 
@@ -167,10 +186,13 @@ class LossTrainer(Trainer):
         params: that the fit begins with: what the loss is recorded for.
     """
 
+    keeps_state = True
+
     def __init__(self, loss: Any, data: Sequence[str], params: Tree) -> None:
         self._loss = loss
         self._data = data
         self._params = params
+        self._states = States()
 
     def serves(self, worker: WorkerHandle) -> bool:
         """Return whether a worker has all the data sets.
@@ -187,9 +209,32 @@ class LossTrainer(Trainer):
             worker: its handle.
             params: a pointer to the parameters there.
             job: its settings, of which ``config`` goes over ``local``.
+
+        Raises:
+            PlanMismatch: the loss doesn't take the parameters and the data there.
+            WorkerStateLost: the worker no longer has what it kept of its last round.
         """
         data = tuple(worker.datasets[name] for name in self._data)
         if isinstance(self._loss, Program):
             self._loss.leaves((self._params, *data), {})
         settings = {**job.local, "seed": job.seed, **job.config}
-        return PointerReply(worker.train(self._loss, params, data, **settings))
+        if not job.keep_state:
+            return PointerReply(worker.train(self._loss, params, data, **settings))
+        try:
+            state = self._states.before(worker, job.round)
+        except WorkerStateLost:
+            if not job.fresh_state:
+                raise
+            state = None
+        trained = worker.train(self._loss, params, data, state=state, **settings)
+        self._states.made(worker.name, job.round, trained.state)
+        return PointerReply(trained)
+
+    def counted(self, round: int, workers: Iterable[str]) -> None:
+        """Note whose state goes on.
+
+        Args:
+            round: counted from 1.
+            workers: names of those whose updates are in it.
+        """
+        self._states.counted(round, workers)

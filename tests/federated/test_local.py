@@ -13,7 +13,15 @@ from fedsock.federated.local import LocalSGD, seed_of
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("epochs", 0), ("epochs", 1.5), ("batch_size", 0), ("learning_rate", -1), ("momentum", float("nan"))],
+    [
+        ("epochs", 0),
+        ("epochs", 1.5),
+        ("batch_size", 0),
+        ("learning_rate", -1),
+        ("momentum", float("nan")),
+        ("keep_state", 1),
+        ("on_state_lost", "ignore"),
+    ],
 )
 def test_what_cant_be_is_refused(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=name):
@@ -24,6 +32,7 @@ def test_as_arguments() -> None:
     told = LocalSGD(epochs=5, batch_size=10).to_dict()
     assert (told["optimizer"], told["epochs"], told["batch_size"], told["proximal"]) == ("sgd", 5, 10, 0.0)
     assert LocalSGD().batch_size is None
+    assert LocalSGD(keep_state=True, on_state_lost="fresh").to_dict() == LocalSGD().to_dict()
 
 
 def test_seeds_are_what_is_documented() -> None:
