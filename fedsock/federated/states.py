@@ -18,7 +18,7 @@ class States:
 
     def __init__(self) -> None:
         self._counted: dict[str, tuple[int, Pointer | None]] = {}
-        self._made: dict[str, tuple[int, Pointer]] = {}
+        self._made: dict[str, Pointer] = {}
 
     def before(self, worker: WorkerHandle, round: int) -> Pointer | None:
         """Return the state that a worker goes on from; None: it begins.
@@ -40,15 +40,14 @@ class States:
             )
         return state
 
-    def made(self, worker: str, round: int, state: Pointer) -> None:
-        """Note the state that a worker's training gives.
+    def made(self, worker: str, state: Pointer) -> None:
+        """Note the state that a worker's training gives, in place of that of a try before.
 
         Args:
             worker: its name.
-            round: that it takes part in; when it is tried again, the last one holds.
             state: a pointer to it.
         """
-        self._made[worker] = (round, state)
+        self._made[worker] = state
 
     def counted(self, round: int, workers: Iterable[str]) -> None:
         """Note whose updates counted: their next round goes on from what they made.
@@ -58,5 +57,4 @@ class States:
             workers: their names.
         """
         for name in workers:
-            number, state = self._made.pop(name, (0, None))
-            self._counted[name] = (round, state if number == round else None)
+            self._counted[name] = (round, self._made.pop(name, None))

@@ -227,7 +227,7 @@ class LossTrainer(Trainer):
                 raise
             state = None
         trained = worker.train(self._loss, params, data, state=state, **settings)
-        self._states.made(worker.name, job.round, trained.state)
+        self._states.made(worker.name, trained.state)
         return PointerReply(trained)
 
     def counted(self, round: int, workers: Iterable[str]) -> None:
