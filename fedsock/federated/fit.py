@@ -223,7 +223,7 @@ class Fit:
                 seconds = loop.time() - begun
                 told = (found.metrics, outcome.workers, tuple(dropped), seconds, found.workers)
                 return Round(number, params, outcome.loss, *told)
-        raise too_few(number, strategy.min_workers, sorted(workers), last)
+        raise too_few(number, strategy.min_workers, sorted(workers), last, self._unable())
 
     async def _present(self, number: int, last: Sequence[Dropped]) -> dict[str, WorkerHandle]:
         """Return the workers that may take part, once there are enough."""
@@ -238,7 +238,7 @@ class Fit:
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise too_few(number, least, sorted(self._there()), last) from None
+            raise too_few(number, least, sorted(self._there()), last, self._unable()) from None
 
     def _there(self) -> dict[str, WorkerHandle]:
         return {
@@ -248,6 +248,20 @@ class Fit:
             and name not in self._held_out
             and self._setting.trainer.serves(worker)
         }
+
+    def _unable(self) -> list[str]:
+        """Return why each worker that is there, or was named, can't take part, where it can't."""
+        there, able = self._session.workers, self._there()
+        found = []
+        for name in sorted({*there, *(self._allowed or ())} - able.keys()):
+            if name in self._held_out:
+                why = "is held out"
+            elif self._allowed is not None and name not in self._allowed:
+                why = "isn't in workers="
+            else:
+                why = f"lacks {self._setting.trainer.needs}" if name in there else "isn't there"
+            found.append(f"{name} {why}")
+        return found
 
     def _evaluating(self) -> Mapping[str, WorkerHandle]:
         """Return the workers among which those that evaluate are."""

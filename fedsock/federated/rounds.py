@@ -242,7 +242,9 @@ class Attempt:
         return Outcome(params, mean_loss(updates), reports, dropped)
 
 
-def too_few(number: int, least: int, there: Sequence[str], dropped: Sequence[Dropped]) -> NotEnoughWorkers:
+def too_few(
+    number: int, least: int, there: Sequence[str], dropped: Sequence[Dropped], unable: Sequence[str] = ()
+) -> NotEnoughWorkers:
     """Return the error for a round that didn't count.
 
     Args:
@@ -250,9 +252,12 @@ def too_few(number: int, least: int, there: Sequence[str], dropped: Sequence[Dro
         least: updates that the strategy needs.
         there: names of the workers that are there.
         dropped: those that were asked and didn't count, of the last try.
+        unable: of others, why they can't take part.
     """
     told = [f"round {number}: the strategy needs updates of {least} workers"]
     told += [f"able to take part: {', '.join(there[:10]) or 'nobody'}"]
     told += [f"{one.name} was dropped ({one.reason})" for one in dropped[:5]]
     told += [f"and {len(dropped) - 5} more"] if len(dropped) > 5 else []
+    told += [f"unable: {', '.join(unable[:10])}{', …' * (len(unable) > 10)}"] if unable else []
+    told += ["next: mend what is said of them, start more workers, or let the strategy do with fewer (min_workers=)"]
     return NotEnoughWorkers("; ".join(told))

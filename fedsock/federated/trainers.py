@@ -81,6 +81,11 @@ class Trainer(ABC):
         """
         return True
 
+    @property
+    def needs(self) -> str:
+        """What a worker must offer to take part, in words."""
+        return "what the trainer needs"
+
     @abstractmethod
     def start(self, worker: WorkerHandle, params: Pointer, job: Job) -> Reply:
         """Start one worker's part of a round, at once, without waiting.
@@ -166,6 +171,11 @@ class TaskTrainer(Trainer):
         """
         return self._task in worker.tasks
 
+    @property
+    def needs(self) -> str:
+        """The task."""
+        return f"task {self._task!r}"
+
     def start(self, worker: Any, params: Pointer, job: Job) -> Reply:
         """Call the task at a worker.
 
@@ -201,6 +211,11 @@ class LossTrainer(Trainer):
             worker: its handle.
         """
         return all(name in worker.datasets for name in self._data)
+
+    @property
+    def needs(self) -> str:
+        """The data sets."""
+        return f"data sets {', '.join(map(repr, self._data))}"
 
     def start(self, worker: Any, params: Pointer, job: Job) -> Reply:
         """Start the training at a worker.

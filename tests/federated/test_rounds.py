@@ -100,4 +100,7 @@ def test_what_the_error_tells() -> None:
     assert text.startswith(
         "round 3: the strategy needs updates of 8 workers; able to take part: w0; w0 was dropped (why)"
     )
-    assert text.endswith("and 2 more")
+    assert "w4 was dropped (why); and 2 more; next: " in text and "unable" not in text
+    unable = [f"v{k:02} isn't there" for k in range(11)]
+    text = str(rounds.too_few(3, 8, [], [], unable))
+    assert "take part: nobody; unable: v00 isn't there, v01" in text and "v09 isn't there, …; next" in text
