@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fedsock.errors import ConfigError, FedsockError, NotTraceable, UpdateRejected, WorkerLost, WorkerTimeout
-from fedsock.federated.aggregate import flatten, number, rebuilt
+from fedsock.federated.aggregate import MOST_ROWS, flatten, number, rebuilt
 from fedsock.federated.result import Dropped, Evaluation
 from fedsock.federated.rounds import FATAL
 from fedsock.plan.program import Program
@@ -26,6 +26,9 @@ from fedsock.typing import Tree
 
 FEW = 8
 """Made-up rows with which a plan is tried at the session: enough to see whether it gives scalars."""
+
+MOST_MADE_UP = 10**7
+"""Numbers in them; shapes are what a worker says, and room for any would be the session's."""
 
 Metrics = Mapping[str, float]
 
@@ -121,18 +124,28 @@ class There(Evaluator):
         data: names of the data sets.
         held_out: names of the workers that evaluate; none: all that have the data.
         deadline: seconds for each worker; None waits as long as it takes.
+        most_rows: a worker that says it has more is left out.
 
     Raises:
         ConfigError: there are no data sets for it.
     """
 
-    def __init__(self, plan: Program | Plan, data: Sequence[str], held_out: Sequence[str], deadline: float | None):
+    def __init__(
+        self,
+        plan: Program | Plan,
+        data: Sequence[str],
+        *,
+        held_out: Sequence[str] = (),
+        deadline: float | None = None,
+        most_rows: int = MOST_ROWS,
+    ) -> None:
         if not data:
             raise ConfigError("evaluate: a plan runs on the workers' data; say on which: evaluate_data=(names)")
         self._program = Program(None, plan) if isinstance(plan, Plan) else plan
         self._data = data
         self._held_out = sorted(set(held_out))
         self._deadline = deadline
+        self._most_rows = most_rows
         self._tried = False
 
     def prepare(self, params: Tree, workers: Mapping[str, WorkerHandle]) -> None:
@@ -212,7 +225,7 @@ class There(Evaluator):
 
     async def _at(self, worker: WorkerHandle, params: Tree) -> Evaluation:
         data = [worker.datasets[name] for name in self._data]
-        n = _rows(worker.name, self._data[0], data[0])
+        n = self._rows(worker.name, data[0])
         # Nobody changes these arrays: they are read-only, so no worker needs a copy of them.
         sent = rebuilt(params, [worker.send(leaf, copy=False) for leaf in flatten(params)])
         named = self._named(worker.run(self._program, sent, *data))
@@ -230,23 +243,29 @@ class There(Evaluator):
         told = dict(zip(named, values, strict=True))
         return Evaluation(n, {name: number(value, f"metric {name!r}", wrong) for name, value in told.items()})
 
+    def _rows(self, worker: str, data: Any) -> int:
+        """Return how many rows a worker's first data set has: its weight."""
+        n = next(iter(getattr(data, "shape", ())), 0)
+        if not 1 <= n <= self._most_rows:
+            told = f"its data set {self._data[0]!r} has {n} rows; 1 to {self._most_rows} are allowed"
+            raise UpdateRejected(f"{worker}: {told}: leave it out, or have its owner look")
+        return int(n)
 
-def evaluator(
-    evaluate: Evaluate | None, data: Sequence[str], held_out: Sequence[str], deadline: float | None
-) -> Evaluator:
+
+def evaluator(evaluate: Evaluate | None, data: Sequence[str], held_out: Sequence[str], **limits: Any) -> Evaluator:
     """Return what evaluates as a fit's options say.
 
     Args:
         evaluate: a function at the session, or a plan at the workers; None: nothing.
         data: names of the data sets that a plan takes.
         held_out: names of the workers that evaluate and never train; none: all evaluate.
-        deadline: seconds for each worker.
+        limits: deadline and most_rows, as ``There`` has them.
 
     Raises:
         ConfigError: a plan without data, or workers held out for nothing.
     """
     if isinstance(evaluate, (Program, Plan)):
-        return There(evaluate, data, held_out, deadline)
+        return There(evaluate, data, held_out=held_out, **limits)
     if held_out:
         raise ConfigError("held_out= needs evaluate=, a plan that those workers run on their data")
     return Nothing() if evaluate is None else Here(evaluate)
@@ -256,15 +275,12 @@ def _dropped(name: str, error: FedsockError) -> Dropped:
     return Dropped(name, f"evaluation: {type(error).__name__}: {error}")
 
 
-def _rows(worker: str, name: str, data: Any) -> int:
-    shape = getattr(data, "shape", ())
-    if not shape or not shape[0]:
-        raise UpdateRejected(f"{worker}: its data set {name!r} has no rows; leave it out, or have its owner look")
-    return int(shape[0])
-
-
 def _made_up(data: Pointer) -> Any:
-    return np.ones((min(FEW, *data.shape[:1]), *data.shape[1:]), data.dtype)
+    """Return a few rows like those of a data set; raises where there are none, or too much is said to be in them."""
+    shape = (min(FEW, data.shape[0]), *data.shape[1:])
+    if math.prod(shape) > MOST_MADE_UP:
+        raise OverflowError(f"a row of {math.prod(shape[1:])} numbers")
+    return np.ones(shape, data.dtype)
 
 
 def _mean(name: str, found: Any) -> float:

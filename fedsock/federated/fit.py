@@ -49,7 +49,8 @@ class Options:
             ``r.metrics`` has the means, weighted by rows. Each run is an export of that plan, which an owner who counts
             rounds counts by itself: for a plan that is the loss too, a round costs two.
         evaluate_data: names of the data sets that such a plan takes; those of the loss, if not said.
-        held_out: names or handles of workers that never train: they alone evaluate.
+        held_out: names or handles of workers that never train: they alone evaluate; none: all that may take part and
+            have the data do, whoever trained in the round.
         seed: of who is chosen, and of the workers' draws (``local.seed_of``).
         deadline: seconds for the workers' training, again for each update's way, and for a worker's evaluation; None
             waits as long as it takes.
@@ -131,10 +132,9 @@ class Fit:
             raise ConfigError(f"{', '.join(sorted(both))}: either trains (workers=) or is held out (held_out=)")
         if self._allowed == set():
             raise ConfigError("workers=: nobody is named; leave it out for all that are there")
-        data = options.evaluate_data
-        self._evaluator = evaluator(
-            options.evaluate, (data,) if isinstance(data, str) else data, sorted(self._held_out), options.deadline
-        )
+        data = (options.evaluate_data,) if isinstance(options.evaluate_data, str) else tuple(options.evaluate_data)
+        limits = {"deadline": options.deadline, "most_rows": options.most_rows}
+        self._evaluator = evaluator(options.evaluate, data, sorted(self._held_out), **limits)
         self._path = None if options.checkpoint is None else Path(options.checkpoint)
         self._rounds: list[Round] = []
         self._running: AsyncGenerator[Round, None] | None = None

@@ -124,11 +124,24 @@ async def test_who_fails_is_named_and_left_out(hub: fedsock.Hub) -> None:
         assert sorted(reasons) == sorted(set(held_out) - {"w2"})
         assert all(reason.startswith("evaluation: ") for reason in reasons.values())
         assert "UpdateRejected: nan: its metric 'mae' is NaN" in reasons["nan"]
-        assert "UpdateRejected: empty: its data set 'x' has no rows" in reasons["empty"]
+        assert "UpdateRejected: empty: its data set 'x' has 0 rows" in reasons["empty"]
         assert "narrow" in reasons and "OpValueError" in reasons["narrow"]
         assert "ExportDenied" in reasons["denying"] and f'plans = ["{quality.digest}"]' in reasons["denying"]
         assert "UnknownObject: without offers no data set 'y'" in reasons["without"]
         assert "WorkerLost: it isn't there" in reasons["away"]
+
+
+async def test_nothing_that_a_worker_says_of_its_rows_is_trusted(hub: fedsock.Hub) -> None:
+    await peopled(hub)
+    options: dict[str, Any] = {"trainer": LeastSquares(), "evaluate": quality, "evaluate_data": ("x", "y")}
+    for (pointer, shape), left in [
+        ((hub.workers["w1"].datasets["x"], (10**15, 3)), ["w0", "w2"]),
+        ((hub.workers["w0"].datasets["x"], (10, 10**12)), ["w0", "w2"]),  # no room is made for such rows
+    ]:
+        pointer._record.meta = pointer._record.meta._replace(shape=shape)
+        r = await anext(hub.fit(BEGUN, rounds=1, workers=["w0", "w1", "w2"], **options))
+        assert list(r.evaluated) == left
+        assert [gone.name for gone in r.dropped if gone.reason.startswith("evaluation: UpdateRejected")] == ["w1"]
 
 
 async def test_a_slow_worker_is_left_out_and_its_run_taken_back(hub: fedsock.Hub, monkeypatch: Any) -> None:
@@ -310,7 +323,7 @@ async def test_options_that_cant_be(hub: fedsock.Hub) -> None:
 
 async def test_same_participants_same_bits(hub: fedsock.Hub) -> None:
     await peopled(hub)
-    found = evaluator(quality, ("x", "y"), (), None)
+    found = evaluator(quality, ("x", "y"), ())
     assert isinstance(found, There)
     params = {"w": np.array([0.3, -0.7, 0.1])}
     once = await found.run(params, hub.workers)
