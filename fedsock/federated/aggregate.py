@@ -22,6 +22,9 @@ MOST_ROWS = 10**9
 LARGEST = 1e300
 """A parameter times its weight is at most this, so that no sum of them overflows."""
 
+LARGEST_TOLD = 1e270
+"""A loss or metric is at most this: times its rows, no mean of them overflows."""
+
 MOST_METRICS = 100
 """Metrics of one worker in a round."""
 
@@ -193,8 +196,8 @@ def number(value: Any, what: str, wrong: Callable[[str], UpdateRejected]) -> flo
         found = float(value)
     except (TypeError, ValueError, OverflowError):
         raise wrong(f"its {what} is no number") from None
-    if not math.isfinite(found):
-        raise wrong(f"its {what} is NaN or infinite")
+    if not abs(found) <= LARGEST_TOLD:
+        raise wrong(f"its {what} is NaN, infinite or absurdly large")
     return found
 
 
