@@ -28,7 +28,8 @@ FedsockError
 │   ├── NotEnoughWorkers      fewer workers gave an update than the strategy needs
 │   ├── UpdateRejected        what a worker gave can't be averaged (ValueError)
 │   ├── WorkerStateLost       a worker no longer has what it kept between rounds
-│   └── CheckpointCorrupt     a checkpoint's file is none, or was damaged (ValueError)
+│   ├── CheckpointCorrupt     a checkpoint's file is none, or was damaged (ValueError)
+│   └── CheckpointUnwritable  a round can't be kept on disk; the last checkpoint is as it was (OSError)
 ├── WrongLoop                 used from another thread or event loop (RuntimeError)
 ├── PointerError
 │   ├── PointersApart         operands live at two workers (ValueError)
@@ -244,6 +245,12 @@ class CheckpointCorrupt(FitError, ValueError):
     """A checkpoint's file is none, or was damaged; says which."""
 
     code = "checkpoint_corrupt"
+
+
+class CheckpointUnwritable(FitError, OSError):
+    """A round can't be kept in a checkpoint; the one of the round before is as it was."""
+
+    code = "checkpoint_unwritable"
 
 
 class WrongLoop(FedsockError, RuntimeError):

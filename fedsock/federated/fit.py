@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.errors import ConfigError, WorkerTimeout
+from fedsock.errors import ConfigError, FitError, WorkerTimeout
 from fedsock.federated import checkpoint
 from fedsock.federated.aggregate import MOST_ROWS, checked_params, flatten, frozen, rebuilt, same_form
 from fedsock.federated.checkpoint import Checkpoint
@@ -20,9 +20,10 @@ from fedsock.federated.evaluation import Evaluate, evaluator
 from fedsock.federated.local import LocalSGD
 from fedsock.federated.progress import Line
 from fedsock.federated.result import Dropped, FitResult, Round
-from fedsock.federated.rounds import Attempt, Config, Setting, too_few
+from fedsock.federated.rounds import Attempt, Config, Setting, too_few, unable
 from fedsock.federated.strategies import FedAvg, Strategy
 from fedsock.federated.trainers import Trainer
+from fedsock.plan.trees import paths
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.session import Session
 from fedsock.typing import Tree
@@ -58,7 +59,8 @@ class Options:
         patience: seconds that a try waits for workers that aren't there.
         stop: rounds so far -> whether to stop, such as ``EarlyStop``.
         checkpoint: file that is written after each round.
-        resume: go on from the checkpoint if there is one; otherwise one that is there is an error.
+        resume: go on from the checkpoint if there is one, of the same training, strategy, seed and form of parameters;
+            with all else the same too, to the numbers of an unbroken fit. Otherwise one that is there is an error.
         most_rows: a worker that says it has more is dropped.
         progress: whether to show a line; None: in a terminal.
 
@@ -89,6 +91,10 @@ class Options:
             value = getattr(self, name)
             if type(value) is not int or value < low:
                 raise ConfigError(f"{name}={value!r}: expected a whole number, {low} or more")
+        for name in ("deadline", "patience"):
+            value = getattr(self, name)
+            if (name, value) != ("deadline", None) and not (type(value) in (int, float) and value >= 0):
+                raise ConfigError(f"{name}={value!r}: expected seconds, 0 or more")
         if self.resume and self.checkpoint is None:
             raise ConfigError("resume=True needs checkpoint=PATH")
 
@@ -138,6 +144,8 @@ class Fit:
         self._path = None if options.checkpoint is None else Path(options.checkpoint)
         self._rounds: list[Round] = []
         self._running: AsyncGenerator[Round, None] | None = None
+        self._resumed: Checkpoint | None = None
+        self._prepared = False
         self._failed: BaseException | None = None
 
     @property
@@ -165,7 +173,10 @@ class Fit:
             NotEnoughWorkers: too few workers counted, again and again.
             WorkerStateLost: a worker no longer has what it kept of its last round.
             CheckpointCorrupt: the file to resume from is damaged.
-            ConfigError: it is another fit's, or a function that was given answers what it can't.
+            CheckpointUnwritable: the round was played, and is in ``result``, but can't be kept.
+            ConfigError: the checkpoint is another fit's, or a function that was given answers what it can't.
+            PlanError: nobody can train on the loss.
+            FitError: it was cancelled before.
         """
         self._session.check_loop()
         if self._failed is not None:
@@ -176,13 +187,17 @@ class Fit:
             return await anext(self._running)
         except StopAsyncIteration:
             raise
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            # Raised again, it would look as if whoever awaits this fit next had been cancelled.
+            told = "" if self._path is None else "; another fit with resume=True goes on from its checkpoint"
+            self._failed = FitError(f"the fit was cancelled in round {len(self._rounds) + 1}{told}")
+            raise
         except BaseException as error:
             self._failed = error
             raise
 
     async def _play(self) -> AsyncGenerator[Round, None]:
         await self._begin()
-        self._evaluator.prepare(self._params, self._evaluating())
         line = Line(self._options.rounds, self._options.progress)
         try:
             while len(self._rounds) < self._options.rounds and not self._stops():
@@ -208,6 +223,7 @@ class Fit:
         last: Sequence[Dropped] = ()
         for _ in range(self._options.retries + 1):
             workers = await self._present(number, last)
+            self._prepare(list(workers.values()))
             # Who failed in this round is asked again only where it can't do without.
             failed = {gone.name for gone in dropped}
             others = {name: one for name, one in workers.items() if name not in failed}
@@ -223,7 +239,7 @@ class Fit:
                 seconds = loop.time() - begun
                 told = (found.metrics, outcome.workers, tuple(dropped), seconds, found.workers)
                 return Round(number, params, outcome.loss, *told)
-        raise too_few(number, strategy.min_workers, sorted(workers), last, self._unable())
+        raise too_few(number, strategy.min_workers, sorted(workers), last)
 
     async def _present(self, number: int, last: Sequence[Dropped]) -> dict[str, WorkerHandle]:
         """Return the workers that may take part, once there are enough."""
@@ -238,7 +254,17 @@ class Fit:
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise too_few(number, least, sorted(self._there()), last, self._unable()) from None
+            others = unable(self._setting.trainer, self._session.workers, self._allowed, self._held_out)
+            raise too_few(number, least, sorted(self._there()), last, others) from None
+
+    def _prepare(self, workers: Sequence[WorkerHandle]) -> None:
+        """Find out, before the first round, what is wrong with the training whoever does it."""
+        if not self._prepared:
+            self._setting.trainer.prepare(workers)
+            self._evaluator.prepare(self._params, self._evaluating())
+            if self._resumed is not None:
+                self._check_same(self._resumed)
+            self._prepared = True
 
     def _there(self) -> dict[str, WorkerHandle]:
         return {
@@ -248,20 +274,6 @@ class Fit:
             and name not in self._held_out
             and self._setting.trainer.serves(worker)
         }
-
-    def _unable(self) -> list[str]:
-        """Return why each worker that is there, or was named, can't take part, where it can't."""
-        there, able = self._session.workers, self._there()
-        found = []
-        for name in sorted({*there, *(self._allowed or ())} - able.keys()):
-            if name in self._held_out:
-                why = "is held out"
-            elif self._allowed is not None and name not in self._allowed:
-                why = "isn't in workers="
-            else:
-                why = f"lacks {self._setting.trainer.needs}" if name in there else "isn't there"
-            found.append(f"{name} {why}")
-        return found
 
     def _evaluating(self) -> Mapping[str, WorkerHandle]:
         """Return the workers among which those that evaluate are."""
@@ -288,6 +300,7 @@ class Fit:
     async def _begin(self) -> None:
         if self._path is None:
             return
+        await asyncio.to_thread(checkpoint.check_place, self._path)
         if not self._options.resume:
             if await asyncio.to_thread(self._path.exists):
                 told = "resume=True goes on from it, another path begins anew"
@@ -297,25 +310,34 @@ class Fit:
             found = await asyncio.to_thread(checkpoint.load, self._path)
         except FileNotFoundError:
             return
-        strategy = self._setting.strategy
-        same = (found.seed, found.strategy) == (self._options.seed, type(strategy).__name__)
-        leaves = flatten(self._params)
-        if not same or [(one.shape, one.dtype) for one in found.leaves] != [(one.shape, one.dtype) for one in leaves]:
-            told = f"seed {found.seed}, {found.strategy}, {len(found.leaves)} arrays"
-            raise ConfigError(f"{self._path} is of another fit: {told}; seed, strategy and parameters must be the same")
-        strategy.restore(found.state)
+        known = self._setting.trainer.about is not None
+        self._check_same(found if known else replace(found, training=None))
+        self._resumed = found
+        self._setting.strategy.restore(found.state)
         self._params = rebuilt(self._params, map(frozen, found.leaves))
         self._rounds = list(found.rounds)
         for one in self._rounds:
             self._setting.trainer.counted(one.number, one.workers)
 
+    def _check_same(self, found: Checkpoint) -> None:
+        if told := "; ".join(found.differences(self._checkpoint())):
+            raise ConfigError(f"{self._path} is of another fit: {told}. Fit that again, or take another path")
+
+    def _checkpoint(self) -> Checkpoint:
+        strategy = self._setting.strategy
+        return Checkpoint(
+            self._options.seed,
+            type(strategy).__name__,
+            self._setting.trainer.about,
+            list(self._rounds),
+            list(paths(self._params, "params")),
+            flatten(self._params),
+            strategy.state(),
+        )
+
     async def _keep(self) -> None:
         if self._path is not None:
-            strategy = self._setting.strategy
-            made = Checkpoint(
-                self._options.seed, type(strategy).__name__, self._rounds, flatten(self._params), strategy.state()
-            )
-            await asyncio.to_thread(checkpoint.save, self._path, made)
+            await asyncio.to_thread(checkpoint.save, self._path, self._checkpoint())
 
 
 def _names(workers: Workers) -> set[str]:

@@ -7,6 +7,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from fedsock.errors import ConfigError
 
 
@@ -40,12 +42,19 @@ class LocalSGD:
     def __post_init__(self) -> None:
         for name, low in (("epochs", 1), ("batch_size", 1)):
             value = getattr(self, name)
-            if (name, value) != ("batch_size", None) and (type(value) is not int or value < low):
+            if (name, value) == ("batch_size", None):
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
                 raise ConfigError(f"{name}={value!r}: expected a whole number, {low} or more")
+            object.__setattr__(self, name, int(value))
         for name in ("learning_rate", "momentum", "weight_decay", "proximal", "clip_norm"):
             value = getattr(self, name)
-            if (name, value) != ("clip_norm", None) and not (math.isfinite(value) and value >= 0):
+            if (name, value) == ("clip_norm", None):
+                continue
+            number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or value < 0:
                 raise ConfigError(f"{name}={value!r}: expected a number, 0 or more")
+            object.__setattr__(self, name, float(value))
         if type(self.keep_state) is not bool or self.on_state_lost not in ("raise", "fresh"):
             raise ConfigError('expected keep_state=True or False, and on_state_lost="raise" or "fresh"')
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fedsock.errors import OpCancelled, OpTypeError, OpValueError, PlanMismatch
+from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, PlanMismatch
 from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.batches import edges
 from fedsock.plan.boxes import autograd
@@ -28,7 +28,7 @@ from fedsock.protocol.values import Reference
 from fedsock.typing import Array
 from fedsock.worker.arguments import held_value, resolve
 from fedsock.worker.emitting import Emitter
-from fedsock.worker.failures import too_long
+from fedsock.worker.failures import step_failure, too_long
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.plans import UNKNOWN_SECONDS, Guard, Plans
 from fedsock.worker.store import Entry, Run
@@ -173,7 +173,11 @@ class _Running:
     def __call__(self, *, emit: Emitter) -> tuple[dict[str, Any], dict[str, Any]]:
         task, job = self._task, self._job
         plan, gradient = task.loss.plan, task.loss.gradient(task.by)
-        self._try()
+        try:
+            self._try()
+        except Exception as error:
+            private = any(entry.facts is not OPEN for entry in job.inputs)
+            raise step_failure(error, private and not isinstance(error, FedsockError)) from None
 
         def value_and_grad(params: Sequence[Array], batch: Sequence[Array]) -> tuple[Any, Sequence[Array]]:
             if emit.stopped or job.over or job.store.over:

@@ -64,7 +64,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"seed": None}, OpTypeError, "seed"),
     ({"seed": [1, [2]]}, OpTypeError, "seed"),
     ({"per_batch": 1}, OpTypeError, "per_batch"),
-    ({"nesterov": True}, OpTypeError, "there is no 'nesterov'"),
+    ({"nesterov": True}, OpValueError, "there is no 'nesterov'"),
 ]
 
 
