@@ -27,6 +27,7 @@ FedsockError
 ├── FitError                  a federated fit that can't go on
 │   ├── NotEnoughWorkers      fewer workers gave an update than the strategy needs
 │   ├── UpdateRejected        what a worker gave can't be averaged (ValueError)
+│   ├── WorkerStateLost       a worker no longer has what it kept between rounds
 │   ├── CheckpointCorrupt     a checkpoint's file is none, or was damaged (ValueError)
 │   └── CheckpointUnwritable  a round can't be kept on disk; the last checkpoint is as it was (OSError)
 ├── WrongLoop                 used from another thread or event loop (RuntimeError)
@@ -232,6 +233,12 @@ class UpdateRejected(FitError, ValueError):
     """What a worker gave can't be averaged: another form, NaN or infinities, or an absurd weight."""
 
     code = "update_rejected"
+
+
+class WorkerStateLost(FitError):
+    """A worker no longer has the optimizer's state that it kept between rounds; says which, and what to do."""
+
+    code = "worker_state_lost"
 
 
 class CheckpointCorrupt(FitError, ValueError):

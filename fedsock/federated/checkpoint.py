@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import tempfile
 import zipfile
@@ -20,10 +21,10 @@ import numpy as np
 import orjson
 
 from fedsock.errors import CheckpointCorrupt, CheckpointUnwritable, ConfigError
-from fedsock.federated.result import Dropped, Round, WorkerReport
+from fedsock.federated.result import Dropped, Evaluation, Round, WorkerReport
 from fedsock.typing import Array
 
-VERSION = 1
+VERSION = 2
 
 ABOUT, PARAMS, STATE = "about", "params", "state"
 
@@ -209,10 +210,14 @@ def _plain(one: Round) -> dict[str, Any]:
         "workers": {name: asdict(report) for name, report in one.workers.items()},
         "dropped": [[gone.name, gone.reason] for gone in one.dropped],
         "seconds": one.seconds,
+        "evaluated": {name: asdict(found) for name, found in one.evaluated.items()},
     }
 
 
 def _round(plain: Mapping[str, Any]) -> Round:
     workers = {name: WorkerReport(**report) for name, report in plain["workers"].items()}
     dropped = [Dropped(name, reason) for name, reason in plain["dropped"]]
-    return Round(plain["number"], None, plain["loss"], plain["metrics"], workers, dropped, plain["seconds"])
+    # JSON has no NaN, which a metric is where no worker told any: null stands for it.
+    metrics = {name: math.nan if value is None else value for name, value in plain["metrics"].items()}
+    evaluated = {name: Evaluation(**found) for name, found in plain["evaluated"].items()}
+    return Round(plain["number"], None, plain["loss"], metrics, workers, dropped, plain["seconds"], evaluated)

@@ -9,7 +9,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fedsock.errors import Closed, ConfigError, FedsockError, HubLost, NotEnoughWorkers, WorkerTimeout, WrongLoop
+from fedsock.errors import (
+    Closed,
+    ConfigError,
+    FedsockError,
+    HubLost,
+    NotEnoughWorkers,
+    WorkerStateLost,
+    WorkerTimeout,
+    WrongLoop,
+)
 from fedsock.federated.aggregate import Update, WeightedMean, check, flatten, mean_loss
 from fedsock.federated.local import LocalSGD, seed_of
 from fedsock.federated.result import Dropped, WorkerReport
@@ -18,8 +27,8 @@ from fedsock.federated.trainers import Job, Reply, Trainer
 from fedsock.session.handle import WorkerHandle
 from fedsock.typing import Tree
 
-FATAL = (Closed, HubLost, WrongLoop)
-"""What ends a fit: not one worker's failure but the session's."""
+FATAL = (Closed, HubLost, WrongLoop, WorkerStateLost)
+"""What ends a fit: not one worker's failure but the session's, or what would change its numbers unseen."""
 
 IN_FLIGHT = 2
 """Large updates that are fetched or folded at the same time; with the sum, all that a round holds."""
@@ -66,8 +75,9 @@ class Setting:
         config = self.config(number, worker) if callable(self.config) else self.config or {}
         if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
             raise ConfigError(f"config: expected a dict with str keys, not {config!r}")
-        local = replace(self.local, **self.strategy.local()).to_dict()
-        job = Job(number, seed_of(self.seed, number, worker), local, dict(config))
+        local = replace(self.local, **self.strategy.local())
+        kept = (local.keep_state, local.on_state_lost == "fresh")
+        job = Job(number, seed_of(self.seed, number, worker), local.to_dict(), dict(config), *kept)
         self.trainer.check(job)
         return job
 
@@ -115,6 +125,7 @@ class Attempt:
 
         Raises:
             ConfigError: the strategy chose somebody else, or ``config`` can't be.
+            WorkerStateLost: a worker no longer has what it kept of its last round.
             Closed, HubLost, WrongLoop: the session is over.
         """
         loop = asyncio.get_running_loop()
@@ -254,17 +265,22 @@ def too_few(
     return NotEnoughWorkers("; ".join(told))
 
 
-def unable(trainer: Trainer, workers: Mapping[str, WorkerHandle], allowed: Set[str] | None) -> list[str]:
+def unable(
+    trainer: Trainer, workers: Mapping[str, WorkerHandle], allowed: Set[str] | None, held_out: Set[str] = frozenset()
+) -> list[str]:
     """Return why workers can't take part.
 
     Args:
         trainer: of the fit.
         workers: that are there, by name.
         allowed: names of those that may take part; None: all.
+        held_out: names of those that only evaluate.
     """
     told = [f"{name} isn't there" for name in sorted((allowed or set()) - workers.keys())]
     for name in sorted(workers):
-        if allowed is not None and name not in allowed:
+        if name in held_out:
+            told.append(f"{name} is held out")
+        elif allowed is not None and name not in allowed:
             told.append(f"{name} isn't among workers=")
         elif not trainer.serves(workers[name]):
             told.append(f"{name} {trainer.lacks(workers[name]) or 'has no part in this training'}")

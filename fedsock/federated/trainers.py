@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from fedsock.errors import ConfigError, OpFailed, PlanMismatch, UpdateRejected
+from fedsock.errors import ConfigError, OpFailed, PlanMismatch, UpdateRejected, WorkerStateLost
 from fedsock.federated.aggregate import Update
+from fedsock.federated.states import States
 from fedsock.plan.gradient import require_gradient
 from fedsock.plan.program import Program
 from fedsock.plan.settings import Training
@@ -31,12 +32,16 @@ class Job:
         seed: of its draws, as ``local.seed_of`` gives it.
         local: settings of the training, by name, as ``LocalSGD.to_dict`` gives them.
         config: what the fit's ``config`` says for this round and worker.
+        keep_state: the optimizer's state stays at the worker, which goes on from that of its last round.
+        fresh_state: where that is lost it begins with a new one.
     """
 
     round: int
     seed: int
     local: Mapping[str, Any]
     config: Mapping[str, Any]
+    keep_state: bool = False
+    fresh_state: bool = False
 
 
 class Reply(ABC):
@@ -67,7 +72,13 @@ class Reply(ABC):
 
 
 class Trainer(ABC):
-    """Starts trainings at workers."""
+    """Starts trainings at workers.
+
+    Attributes:
+        keeps_state: whether it can do what ``job.keep_state`` says.
+    """
+
+    keeps_state: ClassVar[bool] = False
 
     @property
     def about(self) -> str | None:
@@ -124,6 +135,14 @@ class Trainer(ABC):
 
         Raises:
             FedsockError: it can't be started.
+        """
+
+    def counted(self, round: int, workers: Iterable[str]) -> None:  # noqa: B027  # most remember nothing
+        """A round counted, now or before the fit was resumed; what was started for it otherwise came to nothing.
+
+        Args:
+            round: counted from 1.
+            workers: names of those whose updates are in it.
         """
 
 
@@ -215,12 +234,15 @@ class LossTrainer(Trainer):
         params: that the fit begins with: what the loss is recorded for.
     """
 
+    keeps_state = True
+
     def __init__(self, loss: Any, data: Sequence[str], params: Tree) -> None:
         if not isinstance(loss, (Program, Plan)):
             raise PlanMismatch("a loss is a plan: decorate the function with @fedsock.plan")
         self._loss = loss if isinstance(loss, Program) else Program(None, loss)
         self._data = data
         self._params = params
+        self._states = States()
         if not self._loss.takes(1 + len(data)):
             told = f"a fit calls it with the parameters and data={tuple(data)!r}"
             raise PlanMismatch(
@@ -285,10 +307,34 @@ class LossTrainer(Trainer):
             worker: its handle.
             params: a pointer to the parameters there.
             job: its settings, of which ``config`` goes over ``local``.
+
+        Raises:
+            PlanMismatch: the loss doesn't take the parameters and the data there.
+            WorkerStateLost: the worker no longer has what it kept of its last round.
         """
         data = self._rows(worker)
         self._loss.leaves((self._params, *data), {})
-        return PointerReply(worker.train(self._loss, params, data, **_settings(job)))
+        settings = _settings(job)
+        if not job.keep_state:
+            return PointerReply(worker.train(self._loss, params, data, **settings))
+        try:
+            state = self._states.before(worker, job.round)
+        except WorkerStateLost:
+            if not job.fresh_state:
+                raise
+            state = None
+        trained = worker.train(self._loss, params, data, state=state, **settings)
+        self._states.made(worker.name, trained.state)
+        return PointerReply(trained)
+
+    def counted(self, round: int, workers: Iterable[str]) -> None:
+        """Note whose state goes on.
+
+        Args:
+            round: counted from 1.
+            workers: names of those whose updates are in it.
+        """
+        self._states.counted(round, workers)
 
     def _rows(self, worker: Any) -> tuple[Any, ...]:
         return tuple(worker.datasets[name] for name in self._data)

@@ -210,7 +210,10 @@ class Program:
         return filled_in_order(self.plan.gives, places)
 
     def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        bound = self.signature.bind(*args, **kwargs)
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise PlanMismatch(f"{self.__name__}{self.signature}: {error}") from None
         bound.apply_defaults()
         return dict(bound.arguments)
 

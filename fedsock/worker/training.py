@@ -48,6 +48,8 @@ class Task:
         data: leaves, in the order of ``on``.
         settings: how.
         state: of the optimizer.
+        steps: how many it takes.
+        sizes: how many rows a batch has: one or two numbers, the larger first.
     """
 
     loss: Replay
@@ -57,21 +59,8 @@ class Task:
     data: list[Array]
     settings: Training
     state: State
-
-    @property
-    def edges(self) -> Array:
-        """Where batches begin and end."""
-        return edges(len(self.data[0]), self.settings.batch_size, self.settings.min_rows)
-
-    @property
-    def steps(self) -> int:
-        """How many steps it takes."""
-        return (len(self.edges) - 1) * self.settings.epochs
-
-    @property
-    def sizes(self) -> set[int]:
-        """How many rows a batch has: at most two numbers."""
-        return set(np.diff(self.edges).tolist())
+    steps: int
+    sizes: tuple[int, ...]
 
     def inputs(self, params: Sequence[Array], batch: Sequence[Array]) -> list[Array]:
         """Return the loss's inputs for a batch."""
@@ -147,8 +136,10 @@ class Trainings:
         settings = replace(given, min_rows=max(least, given.min_rows))
         old = args[4] if len(args) > 4 else None
         state = State.start(settings, params) if old is None else State.from_tree(old, settings, params)
-        task = Task(loss, by, on, params, data, settings, state)
-        loss.check(task.example(max(task.sizes)))
+        batches = np.diff(edges(len(data[0]), settings.batch_size, settings.min_rows))
+        sizes = tuple(sorted(set(batches.tolist()), reverse=True))
+        task = Task(loss, by, on, params, data, settings, state, len(batches) * settings.epochs, sizes)
+        loss.check(task.example(task.sizes[0]))
         return task
 
     def _least_rows(self, job: Job) -> int:
@@ -159,7 +150,7 @@ class Trainings:
 
     def _seconds(self, task: Task) -> float:
         """Return how long it takes, as far as is known."""
-        known = task.known(max(task.sizes))
+        known = task.known(task.sizes[0])
         if known is None:
             return UNKNOWN_SECONDS
         seconds = known.seconds * task.steps
@@ -205,11 +196,11 @@ class _Running:
         private values: whether a training failed is told.
         """
         task = self._task
-        for rows in sorted(task.sizes, reverse=True):
+        for rows in task.sizes:
             known = task.known(rows)
             if known is None or not known.steady:
                 self._found_out(task.example(rows))
-        known = task.known(max(task.sizes))
+        known = task.known(task.sizes[0])
         if known is not None and (seconds := known.seconds * task.steps) > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
 
@@ -268,7 +259,7 @@ def _nbytes(task: Task) -> int:
     """Return how much memory it takes at most, beside what there is: parameters, gradients, moments and a batch."""
     params = sum(leaf.nbytes for leaf in task.params)
     moments = sum(leaf.nbytes for moment in task.state.moments for leaf in moment)
-    rows = max(task.sizes)
+    rows = task.sizes[0]
     batch = sum(leaf[:rows].nbytes for leaf in task.data)
     known = task.known(rows)
     return 4 * params + 2 * moments + batch + (0 if known is None else known.nbytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import re
 from dataclasses import replace
@@ -15,10 +16,11 @@ import pytest
 from fedsock.errors import CheckpointCorrupt, CheckpointUnwritable, ConfigError
 from fedsock.federated import checkpoint
 from fedsock.federated.checkpoint import Checkpoint
-from fedsock.federated.result import Dropped, Round, WorkerReport
+from fedsock.federated.result import Dropped, Evaluation, Round, WorkerReport
 
 REPORT = WorkerReport(12, 0.1 + 0.2, {"acc": 1 / 3}, 0.5, 24, 24)
-ROUNDS = [Round(1, None, 0.1, {"mse": 2 / 3}, {"bob": REPORT}, [Dropped("eve", "gone")], 0.7)]
+FOUND = {"zoe": Evaluation(3, {"mse": 2 / 3})}
+ROUNDS = [Round(1, None, 0.1, {"mse": 2 / 3}, {"bob": REPORT}, [Dropped("eve", "gone")], 0.7, FOUND)]
 LEAVES = [np.arange(3.0), np.zeros((2, 2), np.float32)]
 NAMES = ["params['b']", "params['w']"]
 MADE = Checkpoint(7, "FedAdam", "task train", ROUNDS, NAMES, LEAVES, {"m/0": np.ones(3)})
@@ -38,6 +40,12 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["a.npz"]
     with pytest.raises(FileNotFoundError):
         checkpoint.load(tmp_path / "b.npz")
+
+
+def test_a_metric_that_nobody_told_stays_nan(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    checkpoint.save(path, replace(MADE, rounds=[replace(ROUNDS[0], metrics={"mse": math.nan})]))
+    assert math.isnan(checkpoint.load(path).rounds[0].metrics["mse"])
 
 
 def test_what_is_damaged_is_told_or_makes_no_difference(tmp_path: Path) -> None:

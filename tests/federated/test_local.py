@@ -24,6 +24,8 @@ from fedsock.federated.local import LocalSGD, seed_of
         ("learning_rate", True),
         ("momentum", float("nan")),
         ("clip_norm", [1]),
+        ("keep_state", 1),
+        ("on_state_lost", "ignore"),
     ],
 )
 def test_what_cant_be_is_refused(name: str, value: Any) -> None:
@@ -35,6 +37,7 @@ def test_as_arguments() -> None:
     told = LocalSGD(epochs=5, batch_size=10).to_dict()
     assert (told["optimizer"], told["epochs"], told["batch_size"], told["proximal"]) == ("sgd", 5, 10, 0.0)
     assert LocalSGD().batch_size is None
+    assert LocalSGD(keep_state=True, on_state_lost="fresh").to_dict() == LocalSGD().to_dict()
 
 
 def test_numpys_numbers_become_pythons() -> None:
