@@ -87,6 +87,20 @@ def test_plans_in_plans() -> None:
     assert np.array_equal(Program(lambda x: inner(x, 2)["twice"] + inner(x, 3)["twice"])(ROWS), ROWS * 5)
 
 
+def test_a_plan_in_a_plan_draws_the_same_whether_it_was_recorded_before_or_not() -> None:
+    inner = Program(lambda x, rng: x + rng.normal(size=3))
+
+    def outer(x: Any, rng: Any) -> Any:
+        return inner(x, rng), inner(x, rng) + rng.normal(size=3)
+
+    rng = np.random.default_rng(7)
+    before = Program(outer).trace(ROWS, rng)
+    inner.trace(ROWS, rng)
+    assert Program(outer).trace(ROWS, rng).digest == before.digest
+    first, second = before(ROWS, rng)
+    assert np.array_equal(second, first + np.random.default_rng(7).normal(size=3))
+
+
 NOTS: dict[str, tuple[Any, str]] = {
     "a branch on a value": (lambda x: x if x.sum() > 0 else -x, "np.where"),
     "and": (lambda x: (x > 0) and x, "np.where"),
