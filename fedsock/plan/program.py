@@ -265,7 +265,7 @@ def _form(tree: Any) -> str:
 
 
 def _own(leaf: Any) -> Any:
-    """Return an argument for a plan in a plan, recorded before or not: a call leaves the caller's generator as it is."""
+    """Return an argument for a plan in a plan, recorded or not: a call leaves the caller's generator as it is."""
     generator = isinstance(leaf, Tracer) and isinstance(leaf._example, np.random.Generator)
     return Tracer(leaf._recorder, leaf._register) if generator else leaf
 
