@@ -6,6 +6,7 @@ import asyncio
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,18 @@ class Federation(ABC):
             raise ConfigError("a fit takes either a loss, task= or trainer=")
         if (loss is None) != (not data):
             raise ConfigError("a loss takes data=(names of data sets), and nothing else does")
+        if "rounds" not in options:
+            raise ConfigError("say how many rounds: rounds=50")
+        if unknown := sorted(options.keys() - {field.name for field in fields(Options)}):
+            told = "what the workers do in a round is said by local=LocalSGD(epochs=, batch_size=, learning_rate=, …)"
+            raise ConfigError(f"a fit has no option {unknown[0]!r}; {told}")
+        names = (data,) if isinstance(data, str) else data
+        if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+            raise ConfigError(f"data={data!r}: expected names of data sets, which each worker has its own of")
+        if not isinstance(trainer, Trainer | None) or not isinstance(task, str | None):
+            raise ConfigError("task= is a task's name, trainer= a Trainer")
         if loss is not None:
-            trainer = LossTrainer(loss, (data,) if isinstance(data, str) else tuple(data), params)
+            trainer = LossTrainer(loss, names, params)
             options.setdefault("evaluate_data", data)
         return Fit(self._open_session, params, trainer or TaskTrainer(str(task)), Options(**options))
 

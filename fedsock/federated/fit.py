@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import os
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from fedsock.federated.result import Dropped, FitResult, Round
 from fedsock.federated.rounds import Attempt, Config, Setting, too_few, unable
 from fedsock.federated.strategies import FedAvg, Strategy
 from fedsock.federated.trainers import Trainer
+from fedsock.plan.steps import Plan
 from fedsock.plan.trees import paths
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.session import Session
@@ -33,6 +35,16 @@ LOOK_SECONDS = 0.2
 
 Workers = Iterable[WorkerHandle | str]
 """Workers, or their names."""
+
+
+KINDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("strategy", lambda value: isinstance(value, Strategy), "a strategy, such as FedAvg()"),
+    ("local", lambda value: isinstance(value, LocalSGD), "a LocalSGD, such as LocalSGD(epochs=5)"),
+    ("evaluate", lambda value: callable(value) or isinstance(value, Plan), "a function of the parameters, or a plan"),
+    ("stop", callable, "a function of the rounds so far, such as EarlyStop()"),
+    ("checkpoint", lambda value: isinstance(value, (str, os.PathLike)), "the path of a file"),
+)
+"""Options of which only the kind is checked: name, whether a value is of it, and how it is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +77,7 @@ class Options:
         progress: whether to show a line; None: in a terminal.
 
     Raises:
-        ConfigError: a number can't be.
+        ConfigError: a number can't be, or something of another kind was given.
     """
 
     rounds: int
@@ -89,12 +101,18 @@ class Options:
     def __post_init__(self) -> None:
         for name, low in (("rounds", 1), ("retries", 0), ("seed", 0), ("most_rows", 1)):
             value = getattr(self, name)
-            if type(value) is not int or value < low:
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
                 raise ConfigError(f"{name}={value!r}: expected a whole number, {low} or more")
+            object.__setattr__(self, name, int(value))  # numpy's become Python's, for the checkpoint
         for name in ("deadline", "patience"):
             value = getattr(self, name)
-            if (name, value) != ("deadline", None) and not (type(value) in (int, float) and value >= 0):
+            number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+            if (name, value) != ("deadline", None) and not (number and value >= 0):
                 raise ConfigError(f"{name}={value!r}: expected seconds, 0 or more")
+        for name, fits, expected in KINDS:
+            value = getattr(self, name)
+            if value is not None and not fits(value):
+                raise ConfigError(f"{name}={value!r}: expected {expected}")
         if self.resume and self.checkpoint is None:
             raise ConfigError("resume=True needs checkpoint=PATH")
 
@@ -146,6 +164,7 @@ class Fit:
         self._running: AsyncGenerator[Round, None] | None = None
         self._resumed: Checkpoint | None = None
         self._prepared = False
+        self._playing = False
         self._failed: BaseException | None = None
 
     @property
@@ -176,13 +195,16 @@ class Fit:
             CheckpointUnwritable: the round was played, and is in ``result``, but can't be kept.
             ConfigError: the checkpoint is another fit's, or a function that was given answers what it can't.
             PlanError: nobody can train on the loss.
-            FitError: it was cancelled before.
+            FitError: it was cancelled before, or somebody else plays a round of it.
         """
         self._session.check_loop()
         if self._failed is not None:
             raise self._failed
+        if self._playing:
+            raise FitError("a round of this fit is being played already: it is gone through once")
         if self._running is None:
             self._running = self._play()
+        self._playing = True
         try:
             return await anext(self._running)
         except StopAsyncIteration:
@@ -195,6 +217,8 @@ class Fit:
         except BaseException as error:
             self._failed = error
             raise
+        finally:
+            self._playing = False
 
     async def _play(self) -> AsyncGenerator[Round, None]:
         await self._begin()
@@ -341,4 +365,8 @@ class Fit:
 
 
 def _names(workers: Workers) -> set[str]:
-    return {one if isinstance(one, str) else one.name for one in ([workers] if isinstance(workers, str) else workers)}
+    several = isinstance(workers, Iterable) and not isinstance(workers, str)
+    named: list[Any] = [*workers] if several else [workers]
+    if not all(isinstance(one, (str, WorkerHandle)) for one in named):
+        raise ConfigError(f"workers: expected names or handles of workers, not {workers!r}")
+    return {one if isinstance(one, str) else one.name for one in named}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -108,11 +109,27 @@ NOTS: dict[str, tuple[Any, str]] = {
     "a loop over a size": (lambda x: [x[i] for i in range(x.shape[0])], "array ops"),
     "float": (lambda x: x * float(x.sum()), "numpy's functions"),
     "a new array of a size": (lambda x: np.zeros(x.shape[0]), "like=x"),
-    "asarray": (lambda x: np.asarray(x), "numpy's functions"),
+    "asarray": (lambda x: np.asarray(x), "numpy's functions|np.stack"),
+    "an array of values": (lambda x: np.array([x.sum(), x.mean()]), r"np\.stack\(\[a, b\]\)"),
+    "a range of a size": (lambda x: np.arange(x.shape[0]), r"np\.arange\(n, like=x\)"),
+    "an index into what is here": (lambda x: np.eye(3)[x.argmax(1)], "the table as an argument"),
+    "a function of math": (lambda x: math.exp(x.sum()), r"np\.exp\(x\) for math\.exp"),
+    "int": (lambda x: x * int(x.sum()), r"np\.floor\(x\)"),
     "numpy's random": (lambda x: x + np.random.normal(size=3), "rng"),
     "a seeded generator": (lambda x: x + np.random.default_rng(0).normal(size=3), "rng"),
     "item": (lambda x: x.sum().item(), "item"),
 }
+
+
+def test_what_is_advised_can_be_recorded() -> None:
+    def advised(x: Any, table: Any) -> Any:
+        stacked = np.stack([x.sum(), x.mean()])
+        return stacked, np.arange(x.shape[0], like=x), table[x.argmax(1)], np.exp(x.sum() / 100), np.floor(x.sum())
+
+    found, x = Program(advised).trace(ROWS, np.eye(3))(2 * ROWS[:3], np.eye(3)), 2 * ROWS[:3]
+    total = x.sum()
+    want = np.stack([total, x.mean()]), np.arange(3), np.eye(3)[x.argmax(1)], math.exp(total / 100), int(total)
+    assert all(np.array_equal(one, other) for one, other in zip(found, want, strict=True))
 
 
 @pytest.mark.parametrize(("code", "advice"), NOTS.values(), ids=list(NOTS))
