@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from fedsock.ops import TABLE, Row, check, flatten
 from fedsock.ops.gradients import CONSTANT, masked
 from fedsock.ops.moves import cast
 from fedsock.ops.quiet import silence
-from fedsock.plan.numbers import NUMBERS, OPERATIONS, SIZE
+from fedsock.plan.numbers import OPERATIONS, SIZE
 from fedsock.plan.steps import GRADIENT, Plan, Step
 from fedsock.plan.trees import references
 from fedsock.protocol.values import Reference
@@ -47,13 +47,35 @@ def autograd() -> Any:
         raise ConfigError("gradients need autograd; install it with: pip install 'fedsock[learn]'") from error
 
 
-Look = Callable[[Row, Step, Sequence[Any], Mapping[str, Any], Sequence[int | str], int], None]
-"""Sees each step before it runs: its row, itself, checked arguments, the places and names of those that hold arrays of
-the plan, and how many gradients it is on the path of."""
+class Look(Protocol):
+    """Sees each step of a gradient before it runs, and may refuse it by raising."""
+
+    def row(
+        self,
+        row: Row,
+        step: Step,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        private: Sequence[int | str],
+        levels: int,
+    ) -> None:
+        """See a step with an op of the table.
+
+        Args:
+            row: of the op.
+            step: it.
+            args: checked arguments.
+            kwargs: the same by name.
+            private: the places and names of those whose values aren't fixed.
+            levels: how many gradients it is on the path of.
+        """
+
+    def numbers(self, step: Step) -> None:
+        """See a step on Python's numbers that aren't fixed."""
 
 
 def value_and_gradient(
-    plan: Plan, leaves: Sequence[Any], argnums: Sequence[int], look: Look | None = None
+    plan: Plan, leaves: Sequence[Any], argnums: Sequence[int], look: Look | None = None, fixed: Collection[int] = ()
 ) -> tuple[Any, list[Any]]:
     """Return a plan's result and its gradients by some inputs, each of its input's shape and dtype.
 
@@ -62,6 +84,7 @@ def value_and_gradient(
         leaves: its inputs; what they hold isn't changed.
         argnums: by which of them; they are floating-point numbers.
         look: sees each step before it runs, and may refuse it by raising.
+        fixed: inputs that are Python's numbers and the same whatever arrays hold, such as the size of an axis.
 
     Raises:
         NotDifferentiable: there is no such gradient.
@@ -77,13 +100,16 @@ def value_and_gradient(
         roots.append(core.VJPNode.new_root())
         values[number] = tracer.new_box(leaves[number], level, roots[-1])
     dtypes: dict[Any, np.dtype[Any]] = {}
+    known = set(fixed)
     with np.errstate(all="ignore"), silence():
         for step in plan.steps:
             try:
-                found = _results(step, values, look)
+                found = _results(step, values, look, known)
             except Exception as error:
                 error.add_note(f"in {step.op}" + (f", written at {step.line}" if step.line else ""))
                 raise
+            if step.op == SIZE or (step.op in OPERATIONS and known.issuperset(step.reads())):
+                known.add(len(values))
             values += found
             dtypes.update(
                 (one._node, np.asarray(plain(one)).dtype) for one in found if _is_box(one) and one._trace == level
@@ -179,10 +205,6 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _is_array(value: Any) -> bool:
-    return type(value) not in NUMBERS
-
-
 def _levels(tree: Any) -> int:
     """Return of how many gradients in one another an argument is on the path."""
     if isinstance(tree, (list, tuple)):
@@ -213,13 +235,14 @@ def _filled(tree: Any, values: Sequence[Any]) -> Any:
     return tree
 
 
-def _results(step: Step, values: Sequence[Any], look: Look | None) -> list[Any]:
+def _results(step: Step, values: Sequence[Any], look: Look | None, known: set[int]) -> list[Any]:
     """Return a step's results, boxes among them where it is on the path."""
     args = [_filled(arg, values) for arg in step.args]
     kwargs = {name: _filled(arg, values) for name, arg in step.kwargs.items()}
     if step.op == GRADIENT:
         assert step.plan is not None  # noqa: S101  # steps that are gradients have one
-        value, slopes = value_and_gradient(step.plan, args, step.argnums, look)
+        fixed = {place for place, arg in enumerate(step.args) if known.issuperset(references(arg))}
+        value, slopes = value_and_gradient(step.plan, args, step.argnums, look, fixed)
         return [value, *slopes]
     row = TABLE.get(step.op)
     on_path = any(map(_boxed, args)) or any(map(_boxed, kwargs.values()))
@@ -227,12 +250,14 @@ def _results(step: Step, values: Sequence[Any], look: Look | None) -> list[Any]:
         if on_path and step.op not in _FLAT_NUMBERS:
             name = _NUMBERS.get(step.op)
             return args if name is None else [vars(autograd().numpy)[name](*args)]
+        if look is not None and step.op != SIZE and not known.issuperset(step.reads()):
+            look.numbers(step)
         return [OPERATIONS[step.op](*map(plain, args))]
     checked, named = check(row, [plain(arg) for arg in args], {name: plain(arg) for name, arg in kwargs.items()})
     if look is not None:
         places: list[tuple[int | str, Any]] = [*enumerate(step.args), *step.kwargs.items()]
-        arrays = [place for place, arg in places if any(_is_array(plain(values[one])) for one in references(arg))]
-        look(row, step, checked, named, arrays, max(map(_levels, (*args, *kwargs.values())), default=0))
+        private = [place for place, arg in places if not known.issuperset(references(arg))]
+        look.row(row, step, checked, named, private, max(map(_levels, (*args, *kwargs.values())), default=0))
     if not on_path or row.gradient == CONSTANT:
         return _run(row, checked, named)
     return _differentiable(row, step, *_put_back(row, args, kwargs, checked, named))
