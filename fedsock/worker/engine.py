@@ -103,7 +103,7 @@ class Engine:
         self._requests = Requests(name, policy, self._replies, approvals or Approvals(State()), answering)
         self._exports = Exports(name, policy, self._replies, ledger, audit, self._requests)
         releases = Releases(policy, ledger, audit, releases_noise(datasets), groups(datasets))
-        privately = Privately(name, policy, releases, beginnings(name, policy, tasks, op_seconds))
+        privately = Privately(name, policy, releases, beginnings(name, policy, tasks, op_seconds, self._exports.admits))
         self.streams = Streams(self._replies, self._exports)
         self._runner = Runner(name, table, self._replies, self._exports, privately, op_seconds, self.streams)
         self._requests.compute = self._runner.add

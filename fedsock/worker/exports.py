@@ -181,6 +181,18 @@ class Exports:
             told = {"digest": asked.digest, "flagged": asked.flagged} | ({"times": times} if times > 1 else {})
             self._decisions.append({**record, **told, **sources_of(errand.entry)})
 
+    def admits(self, entry: Entry, store: SessionStore) -> bool:
+        """Return whether what a task makes may leave, and count its run now, where its owner counts.
+
+        How a task ends, and what shape it gives, may tell as much of private values as what it gives.
+
+        Args:
+            entry: the task's result, of which the facts are known.
+            store: the session's.
+        """
+        found = self.policy.export(entry.facts, store.user)
+        return found.allowed and self._uncounted(entry, store, m.Get(int(entry.id), entry.id), found, None) is None
+
     def decide_stream(self, entry: Entry, store: SessionStore) -> tuple[Metrics, m.Failure | None]:
         """Return what an op may stream, and, where that is nothing, why: it is decided as for its result.
 
@@ -191,6 +203,10 @@ class Exports:
             store: the session's.
         """
         found = self._of_stream(entry, store)
+        if found.allowed and entry.withheld:  # whether it streams anything at all is not told
+            full = self._uncounted(entry, store, m.Get(int(entry.id), entry.id), found, None)
+            if full is not None:
+                return "none", m.Failure(int(entry.id), full.code, full.message)
         if found.allowed:
             return found.metrics, None
         text = f"{self._name} keeps what is streamed: {found.reason} (rule {found.rule}). "
@@ -295,7 +311,10 @@ class Exports:
         """
         query = decision.query
         run = entry.run
-        if query is None or entry.counted or (run is not None and (run.counted or entry.state is FAILED)):
+        if query is None or entry.counted:
+            return None
+        # That a run failed is told at once, unless its success too is kept until it is counted.
+        if run is not None and (run.counted or (entry.state is FAILED and not entry.withheld)):
             return None
         try:
             numbers = numbers_of(entry, leaving) if decision.allowed else 1

@@ -14,10 +14,11 @@ import numpy as np
 from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, QuotaExceeded
 from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.boxes import autograd
-from fedsock.plan.replay import Replay, Watch
+from fedsock.plan.replay import Replay
 from fedsock.plan.steps import GRADIENT, Plan, Step
+from fedsock.plan.watching import Watch
 from fedsock.policy.facts import OPEN, combine, trained
-from fedsock.worker.arguments import held_value, resolve
+from fedsock.worker.arguments import held_value, resolve, stand_in
 from fedsock.worker.failures import op_error_class, too_long
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.store import Entry, Run
@@ -80,6 +81,9 @@ class Plans:
             return Compute(job, partial(_run, replay, leaves, None), (), {}, known.seconds)
         room = job.store.quota_bytes - job.store.nbytes
         guard = Guard(job, room, self._op_seconds, private)
+        if private:
+            tried = [stand_in(arg) if isinstance(arg, Entry) else arg for arg in job.args[1:]]
+            return Compute(job, partial(_tried_and_run, replay, leaves, tried, guard), (), {}, UNKNOWN_SECONDS)
         return Compute(job, partial(_run, replay, leaves, guard), (), {}, UNKNOWN_SECONDS)
 
     def read(self, text: str) -> Replay:
@@ -118,6 +122,8 @@ def _mark(job: Job, digest: str) -> None:
 class Guard(Watch):
     """Ends a run that takes more than it may, that nobody wants any more, or that could tell of private values.
 
+    Where anything is private it is for runs on what stands in for it, so that whatever they end by may be told.
+
     Args:
         job: the op.
         room: bytes that its values may take at one time.
@@ -127,7 +133,7 @@ class Guard(Watch):
 
     def __init__(self, job: Job, room: int, op_seconds: float, private: bool) -> None:
         super().__init__()
-        self._job = job
+        self.job = job
         self._room = room
         self._op_seconds = op_seconds
         self._private = private
@@ -135,7 +141,7 @@ class Guard(Watch):
     def before(self, step: Step, nbytes: int, seconds: float) -> None:
         """Refuse a step for what it takes."""
         super().before(step, nbytes, seconds)
-        if self._job.over:
+        if self.job.over:
             raise OpCancelled("it was cancelled")
         if self.nbytes > self._room:
             raise QuotaExceeded(f"{step.op} needs {nbytes:,} bytes more than there is room for")
@@ -145,11 +151,22 @@ class Guard(Watch):
     def depends(self, step: Step, reads: Sequence[int]) -> None:
         """Refuse a step whose success or shape depends on values: of private ones it would tell something."""
         if self._private:
-            self._job.public = True
             raise OpValueError(
                 f"{step.op} could tell something of private values by failing or by its result's shape, so no plan "
                 "on private data has it; write it with np.where or comparisons (one-hot: y[:, None] == np.arange(k))"
             )
+
+
+def _tried_and_run(replay: Replay, leaves: Sequence[Any], tried: Sequence[Any], guard: Guard) -> list[Any]:
+    """Run a plan with what stands in for private values, and only then with these.
+
+    Steps are checked, and bounds worked out, by the values that there are: of private ones whether that goes well, or
+    which error comes first, would be told. Once no step of the trial depended on values, the run can't fail by them.
+    """
+    guard.job.public = True
+    _run(replay, tried, guard)
+    guard.job.public = False
+    return _run(replay, leaves, None)
 
 
 def _run(replay: Replay, leaves: Sequence[Any], guard: Guard | None) -> list[Any]:

@@ -12,7 +12,7 @@ from fedsock.worker.carriedout import CARRIED_OUT, beginnings
 
 
 def test_each_but_releases_has_a_beginning() -> None:
-    assert set(beginnings("bob", Policy({}), {}, 1.0)) | {RELEASE} == CARRIED_OUT
+    assert set(beginnings("bob", Policy({}), {}, 1.0, lambda entry, store: True)) | {RELEASE} == CARRIED_OUT
 
 
 @pytest.mark.parametrize("name", sorted(CARRIED_OUT))
