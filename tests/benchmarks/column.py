@@ -9,9 +9,11 @@ from tests.benchmarks.figures import Figure, failed
 from tests.benchmarks.large import transfers
 from tests.benchmarks.learning import empty_rounds, plans
 from tests.benchmarks.many import idle_workers, virtual_workers
+from tests.benchmarks.models import large_rounds, peaks
 from tests.benchmarks.private import noisy_releases, private_rows
 from tests.benchmarks.roads import Road, roads
 from tests.benchmarks.rounds import Effort
+from tests.benchmarks.simulation import simulations
 from tests.benchmarks.small import latency, pipelined
 from tests.benchmarks.startup import startup
 
@@ -30,6 +32,9 @@ ALONE: dict[str, Callable[[Effort], AsyncIterator[Figure]]] = {
     "dp": noisy_releases,
     "plan": plans,
     "fit": empty_rounds,
+    "models": large_rounds,
+    "peaks": peaks,
+    "simulation": simulations,
     "start": startup,
 }
 CASES = (*ON_A_ROAD, *ALONE)
