@@ -59,9 +59,10 @@ async def large_rounds(effort: Effort) -> AsyncIterator[Figure]:
 async def peaks(effort: Effort) -> AsyncIterator[Figure]:
     """The most that a fresh session's process holds in a few rounds, with few and with many workers."""
     floats = effort.count(FLOATS)
-    for hub in ("embedded", "stand-alone"):
+    repeats, hubs = (2, ("embedded", "stand-alone")) if effort.share == 1 else (1, ("embedded",))
+    for hub in hubs:
         few, many = [], []
-        for _ in range(3 if effort.share == 1 else 1):
+        for _ in range(repeats):
             few.append(await peak(hub, effort.count(WORKERS, 2), floats))
             many.append(await peak(hub, effort.count(MANY, 4), floats))
         for count, found in ((WORKERS, few), (MANY, many)):
