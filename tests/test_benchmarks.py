@@ -15,7 +15,7 @@ async def test_a_quick_run_measures_prints_and_writes(tmp_path: Path) -> None:
     options = [
         "--quick",
         "--only",
-        "T1,T2,T4,P,dp,plan,fit,digits,start",
+        "T1,T2,T4,P,dp,plan,fit,digits,models,peaks,simulation,start",
         "--loops",
         "asyncio",
         "--peers",
@@ -27,7 +27,7 @@ async def test_a_quick_run_measures_prints_and_writes(tmp_path: Path) -> None:
         sys.executable, "-m", "tests.benchmarks", *options, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(240):
             printed, _ = await process.communicate()
     finally:
         if process.returncode is None:
@@ -44,6 +44,10 @@ async def test_a_quick_run_measures_prints_and_writes(tmp_path: Path) -> None:
         "L plan of 100 small ops, at a worker",
         "L round without training",
         "D digits, 2 shards, mean of 1",
+        "M rounds, 20 workers",
+        "M peak's growth",
+        "S script",
+        "S rounds, 10 of 100",
         "import",
     ):
         assert case in text
