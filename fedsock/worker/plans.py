@@ -19,7 +19,7 @@ from fedsock.plan.steps import GRADIENT, Plan, Step
 from fedsock.plan.watching import Watch
 from fedsock.policy.facts import OPEN, combine, trained
 from fedsock.worker.arguments import held_value, resolve, stand_in
-from fedsock.worker.failures import op_error_class, too_long
+from fedsock.worker.failures import step_failure, too_long
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.store import Entry, Run
 
@@ -78,13 +78,13 @@ class Plans:
             if known.seconds > self._op_seconds:
                 raise too_long(known.seconds, self._op_seconds)
             job.store.charge(job.results[0], known.nbytes + job.weight)
-            return Compute(job, partial(_run, replay, leaves, None), (), {}, known.seconds)
+            return Compute(job, partial(_run, replay, leaves, job, None), (), {}, known.seconds)
         room = job.store.quota_bytes - job.store.nbytes
         guard = Guard(job, room, self._op_seconds, private)
         if private:
             tried = [stand_in(arg) if isinstance(arg, Entry) else arg for arg in job.args[1:]]
             return Compute(job, partial(_tried_and_run, replay, leaves, tried, guard), (), {}, UNKNOWN_SECONDS)
-        return Compute(job, partial(_run, replay, leaves, guard), (), {}, UNKNOWN_SECONDS)
+        return Compute(job, partial(_run, replay, leaves, job, guard), (), {}, UNKNOWN_SECONDS)
 
     def read(self, text: str) -> Replay:
         """Return a plan made ready to run.
@@ -164,20 +164,17 @@ def _tried_and_run(replay: Replay, leaves: Sequence[Any], tried: Sequence[Any], 
     which error comes first, would be told. Once no step of the trial depended on values, the run can't fail by them.
     """
     guard.job.public = True
-    _run(replay, tried, guard)
+    _run(replay, tried, guard.job, guard)
     guard.job.public = False
-    return _run(replay, leaves, None)
+    return _run(replay, leaves, guard.job, None)
 
 
-def _run(replay: Replay, leaves: Sequence[Any], guard: Guard | None) -> list[Any]:
+def _run(replay: Replay, leaves: Sequence[Any], job: Job, guard: Guard | None) -> list[Any]:
     try:
         return replay.run(leaves, guard)
-    except FedsockError:
-        raise
     except Exception as error:
-        where = "; ".join(getattr(error, "__notes__", []))
-        said = str(error) or type(error).__name__
-        raise op_error_class(error)(f"{said} ({where})" if where else said) from None
+        private = not job.public and any(entry.facts is not OPEN for entry in job.inputs)
+        raise step_failure(error, private) from None
 
 
 def _numbers(arg: Any) -> bool:

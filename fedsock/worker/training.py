@@ -5,7 +5,7 @@ What leaves is told by the facts of the result, which name the loss's digest and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -29,7 +29,7 @@ from fedsock.protocol.values import Reference
 from fedsock.typing import Array
 from fedsock.worker.arguments import held_value, resolve
 from fedsock.worker.emitting import Emitter
-from fedsock.worker.failures import too_long
+from fedsock.worker.failures import step_failure, too_long
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.plans import UNKNOWN_SECONDS, Guard, Plans
 from fedsock.worker.store import Entry, Run
@@ -53,6 +53,8 @@ class Task:
         settings: how.
         state: of the optimizer.
         private: some of it is.
+        steps: how many it takes.
+        sizes: how many rows a batch has: one or two numbers, the larger first.
     """
 
     loss: Replay
@@ -63,16 +65,8 @@ class Task:
     settings: Training
     state: State
     private: bool
-
-    @property
-    def steps(self) -> int:
-        """How many steps it takes."""
-        return sum(self.sizes.values()) * self.settings.epochs
-
-    @property
-    def sizes(self) -> Mapping[int, int]:
-        """How many rows a batch has, at most two numbers, and how many batches of an epoch have so many."""
-        return sizes(len(self.data[0]), self.settings.batch_size, self.settings.min_rows)
+    steps: int
+    sizes: tuple[int, ...]
 
     def inputs(self, params: Sequence[Array], batch: Sequence[Array]) -> list[Array]:
         """Return the loss's inputs for a batch."""
@@ -154,8 +148,10 @@ class Trainings:
         settings = replace(given, min_rows=max(least, given.min_rows))
         old = args[4] if len(args) > 4 else None
         state = State.start(settings, params) if old is None else State.from_tree(old, settings, params)
-        task = Task(loss, by, on, params, data, settings, state, private)
-        loss.check(task.example(max(task.sizes)))
+        counts = sizes(len(data[0]), settings.batch_size, settings.min_rows)
+        steps, ordered = sum(counts.values()) * settings.epochs, tuple(sorted(counts, reverse=True))
+        task = Task(loss, by, on, params, data, settings, state, private, steps, ordered)
+        loss.check(task.example(task.sizes[0]))
         return task
 
     def _least_rows(self, job: Job) -> int:
@@ -166,7 +162,7 @@ class Trainings:
 
     def _seconds(self, task: Task) -> float:
         """Return how long it takes, as far as is known."""
-        known = task.known(max(task.sizes))
+        known = task.known(task.sizes[0])
         if known is None:
             return UNKNOWN_SECONDS
         seconds = known.seconds * task.steps
@@ -189,7 +185,10 @@ class _Running:
     def __call__(self, *, emit: Emitter) -> tuple[dict[str, Any], dict[str, Any]]:
         task, job = self._task, self._job
         plan, gradient = task.loss.plan, task.loss.gradient(task.by)
-        self._try()
+        try:
+            self._try()
+        except Exception as error:
+            raise step_failure(error, private=False) from None
         job.public = False  # from here on, what would go wrong could depend on private values
 
         def value_and_grad(params: Sequence[Array], batch: Sequence[Array]) -> tuple[Any, Sequence[Array]]:
@@ -209,11 +208,11 @@ class _Running:
         private values: whether a training failed is told.
         """
         task = self._task
-        for rows in sorted(task.sizes, reverse=True):
+        for rows in task.sizes:
             known = task.known(rows)
             if known is None or not known.steady:
                 self._found_out(task.example(rows))
-        known = task.known(max(task.sizes))
+        known = task.known(task.sizes[0])
         if known is not None and (seconds := known.seconds * task.steps) > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
 
@@ -280,7 +279,7 @@ def _nbytes(task: Task) -> int:
     """Return how much memory it takes at most, beside what there is: parameters, gradients, moments and a batch."""
     params = sum(leaf.nbytes for leaf in task.params)
     moments = sum(leaf.nbytes for moment in task.state.moments for leaf in moment)
-    rows = max(task.sizes)
+    rows = task.sizes[0]
     batch = sum(leaf[:rows].nbytes for leaf in task.data)
     if len(task.data[0]) > rows:
         batch += ORDER_BYTES * len(task.data[0])
