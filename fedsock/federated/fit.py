@@ -56,7 +56,7 @@ class Options:
         checkpoint: file that is written after each round.
         resume: go on from the checkpoint if there is one; otherwise one that is there is an error.
         most_rows: a worker that says it has more is dropped.
-        progress: whether to show a line; None: in a terminal.
+        progress: whether to show a line; None: in a terminal or a notebook.
 
     Raises:
         ConfigError: a number can't be.
@@ -124,6 +124,7 @@ class Fit:
         self._rounds: list[Round] = []
         self._running: AsyncGenerator[Round, None] | None = None
         self._failed: BaseException | None = None
+        self._watched = True  # round by round, by who may print or leave after each
 
     @property
     def result(self) -> FitResult:
@@ -135,6 +136,7 @@ class Fit:
         return self._finished().__await__()
 
     async def _finished(self) -> FitResult:
+        self._watched = False
         async for _ in self:
             pass
         return self.result
@@ -169,14 +171,16 @@ class Fit:
         line = Line(self._options.rounds, self._options.progress)
         try:
             while len(self._rounds) < self._options.rounds and not self._stops():
+                line.show(self._rounds)
                 one = await self._round(len(self._rounds) + 1)
                 self._params = one.params
                 self._rounds.append(replace(one, params=None))
                 await self._keep()
-                line.tell(one)
+                if self._watched:
+                    line.hide()
                 yield one
         finally:
-            line.close()
+            line.close(self._rounds)
 
     def _stops(self) -> bool:
         return bool(self._rounds) and self._options.stop is not None and self._options.stop(self._rounds)
