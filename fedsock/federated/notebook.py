@@ -40,9 +40,10 @@ class Cell:
         """Do nothing: other output of the cell goes beside it."""
 
     def leave(self, text: str) -> None:
-        """Show the last text.
+        """Show the last text, where there was one before.
 
         Args:
             text: one line.
         """
-        self.show(text)
+        if self._handle is not None:
+            self.show(text)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from fedsock.errors import ConfigError
@@ -113,7 +115,15 @@ def _figure(width: float, height: float) -> Any:
         figures = importlib.import_module("matplotlib.figure")
     except ImportError as error:
         raise ConfigError("a plot needs matplotlib: pip install 'fedsock[plot]'") from error
-    return figures.Figure(figsize=(width, height), layout="constrained")
+    figure = figures.Figure(figsize=(width, height), layout="constrained")
+    figure._repr_png_ = partial(_png, figure)  # a notebook shows it, without pyplot and its open windows
+    return figure
+
+
+def _png(figure: Any) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
 
 
 def _broken(points: Points) -> tuple[list[int], list[float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ class Place(Protocol):
         """Make room for other output."""
 
     def leave(self, text: str) -> None:
-        """Show the last text, for good."""
+        """Show the last text, for good, unless the line is hidden."""
 
 
 class Terminal:
@@ -38,6 +39,7 @@ class Terminal:
         self._console = importlib.import_module("rich.console").Console(stderr=True)
         control = importlib.import_module("rich.control")
         self._clear = control.Control(control.ControlType.CARRIAGE_RETURN, (control.ControlType.ERASE_IN_LINE, 0))
+        self._visible = False
 
     def show(self, text: str) -> None:
         """Show a text in place of the last one, as far as there is room; a file gets the last one only.
@@ -45,20 +47,24 @@ class Terminal:
         Args:
             text: one line.
         """
+        self._visible = True
         if self._console.is_terminal:
             self._print(text, "")
 
     def hide(self) -> None:
         """Empty the line."""
-        self.show("")
+        if self._visible and self._console.is_terminal:
+            self._print("", "")
+        self._visible = False
 
     def leave(self, text: str) -> None:
-        """Show the last text and go to the next line.
+        """Show the last text and go to the next line, unless it is hidden: who left the fit wants it nowhere later.
 
         Args:
             text: one line.
         """
-        self._print(text, "\n")
+        if self._visible:
+            self._print(text, "\n")
 
     def _print(self, text: str, end: str) -> None:
         plain = {"markup": False, "highlight": False, "emoji": False}
@@ -80,8 +86,7 @@ class Line:
         self._rounds = rounds
         self._clock = clock
         self._place: Place | None = None
-        self._visible = False
-        self._due = -float("inf")
+        self._due = -math.inf
         self._safely(lambda: self._find(shown))
 
     def show(self, rounds: Sequence[Round]) -> None:
@@ -91,24 +96,22 @@ class Line:
             rounds: those that are over.
         """
         now = self._clock()
-        if self._place is not None and now >= self._due:
-            place, self._due, self._visible = self._place, now + BETWEEN_SECONDS, True
+        if (place := self._place) is not None and now >= self._due:
+            self._due = now + BETWEEN_SECONDS
             self._safely(lambda: place.show(text(rounds, self._rounds)))
 
     def hide(self) -> None:
         """Make room for what its user prints."""
-        if self._place is not None and self._visible:
-            self._visible = False
+        if self._place is not None:
             self._safely(self._place.hide)
 
     def close(self, rounds: Sequence[Round]) -> None:
-        """Leave the line, with the last of what it says, unless it is hidden; again is harmless.
+        """Leave the line with the last of what it says; again is harmless.
 
         Args:
             rounds: those that are over.
         """
-        place = self._place
-        if place is not None and self._visible:
+        if (place := self._place) is not None:
             self._safely(lambda: place.leave(text(rounds, self._rounds)))
         self._place = None
 

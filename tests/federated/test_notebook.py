@@ -49,6 +49,7 @@ def test_only_a_kernel_is_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_output_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     frontend = begin(monkeypatch, None)
+    notebook.Cell().leave("never begun")
     cell = notebook.Cell()
     cell.show("one")
     cell.hide()
