@@ -87,6 +87,15 @@ class FitResult:
     params: Tree
     rounds: Sequence[Round]
 
+    def __repr__(self) -> str:
+        """Return a line: a notebook shows it for ``await hub.fit(…)``."""
+        told = [f"{len(self.rounds)} rounds"]
+        if self.rounds:
+            last = self.rounds[-1]
+            told += [f"loss {last.loss:.4g}"] if last.loss is not None else []
+            told += [f"{name} {value:.4g}" for name, value in last.metrics.items()]
+        return f"<FitResult of {', '.join(told)}>"
+
     def to_frame(self) -> Any:
         """Return a polars data frame with a row for each round.
 

@@ -25,6 +25,12 @@ def test_values() -> None:
     assert second.value("loss") is None
 
 
+def test_as_a_line() -> None:
+    assert repr(FitResult([], RESULT.rounds[:1])) == "<FitResult of 1 rounds, loss 0.5, acc 0.1, loss 3>"
+    assert repr(RESULT) == "<FitResult of 2 rounds, acc 0.2>"
+    assert repr(FitResult([], [])) == "<FitResult of 0 rounds>"
+
+
 def test_as_a_frame() -> None:
     frame = RESULT.to_frame()
     assert frame["round"].to_list() == [1, 2] and frame["loss"].to_list() == [0.5, None]
