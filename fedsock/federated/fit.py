@@ -62,7 +62,7 @@ class Options:
         resume: go on from the checkpoint if there is one, of the same training, strategy, seed and form of parameters;
             with all else the same too, to the numbers of an unbroken fit. Otherwise one that is there is an error.
         most_rows: a worker that says it has more is dropped.
-        progress: whether to show a line; None: in a terminal.
+        progress: whether to show a line; None: in a terminal or a notebook.
 
     Raises:
         ConfigError: a number can't be.
@@ -147,6 +147,7 @@ class Fit:
         self._resumed: Checkpoint | None = None
         self._prepared = False
         self._failed: BaseException | None = None
+        self._watched = True  # round by round, by who may print or leave after each
 
     @property
     def result(self) -> FitResult:
@@ -158,6 +159,7 @@ class Fit:
         return self._finished().__await__()
 
     async def _finished(self) -> FitResult:
+        self._watched = False
         async for _ in self:
             pass
         return self.result
@@ -201,14 +203,16 @@ class Fit:
         line = Line(self._options.rounds, self._options.progress)
         try:
             while len(self._rounds) < self._options.rounds and not self._stops():
+                line.show(self._rounds)
                 one = await self._round(len(self._rounds) + 1)
                 self._params = one.params
                 self._rounds.append(replace(one, params=None))
                 await self._keep()
-                line.tell(one)
+                if self._watched:
+                    line.hide()
                 yield one
         finally:
-            line.close()
+            line.close(self._rounds)
 
     def _stops(self) -> bool:
         return bool(self._rounds) and self._options.stop is not None and self._options.stop(self._rounds)

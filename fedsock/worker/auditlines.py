@@ -79,9 +79,16 @@ def numbers_of(entry: Entry, leaving: Any) -> int:
         entry: the result.
         leaving: what would leave of it.
     """
-    form, count = entry.facts.form, int(np.size(leaving))
+    form, count = entry.facts.form, _numbers_in(leaving)
     if isinstance(form, Trained) or entry.run is not None:
         return 1
     if isinstance(form, Aggregate) and form.template in ("cov", "corrcoef") and np.ndim(leaving) == 2:
         count = len(leaving) * (len(leaving) + 1) // 2
     return max(count, 1)
+
+
+def _numbers_in(value: Any) -> int:
+    """Return how many numbers a tree has; numpy itself refuses a list of different shapes."""
+    if isinstance(value, dict):
+        return sum(map(_numbers_in, value.values()))
+    return sum(map(_numbers_in, value)) if isinstance(value, (list, tuple)) else int(np.size(value))

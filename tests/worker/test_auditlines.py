@@ -51,3 +51,5 @@ def test_what_a_result_costs() -> None:
     assert numbers_of(entry(Aggregate(GROUP, "cov", 2)), table) == 6
     assert numbers_of(entry(Trained("plan", "sha256:1", 9)), table) == 1
     assert numbers_of(entry(Aggregate(GROUP, "sum", 1)), np.zeros(0)) == 1
+    assert numbers_of(entry(Trained("task", "train", 9)), (np.zeros(3), 9, {})) == 1
+    assert numbers_of(entry(Aggregate(GROUP, "sum", 1)), {"a": [table, 1.0], "b": (2, "x")}) == 12
