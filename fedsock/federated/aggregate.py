@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fedsock.errors import ConfigError, UpdateRejected
+from fedsock.plan.trees import paths
 from fedsock.typing import Array, Tree
 
 MOST_ROWS = 10**9
@@ -154,9 +155,9 @@ def check(update: Update, like: Tree, most_rows: int = MOST_ROWS) -> Update:
         raise wrong(f"its number of rows is {n}; 1 to {most_rows} are allowed")
     if not same_form(update.params, like):
         raise wrong("its parameters have another form than those that were sent")
-    for place, (leaf, sent) in enumerate(zip(flatten(update.params), flatten(like), strict=True)):
+    for leaf, sent, name in zip(flatten(update.params), flatten(like), paths(like, "params"), strict=True):
         if fault := _leaf_fault(leaf, sent, int(n)):
-            raise wrong(f"its parameter {place} {fault}")
+            raise wrong(f"its {name} {fault}")
     loss = None if update.loss is None else number(update.loss, "loss", wrong)
     if not isinstance(update.metrics, Mapping) or len(update.metrics) > MOST_METRICS:
         raise wrong(f"its metrics are no dict of at most {MOST_METRICS} numbers")
@@ -175,7 +176,7 @@ def _leaf_fault(leaf: Any, sent: Array, n: int) -> str:
         return f"is {leaf.dtype} of shape {leaf.shape}, not {sent.dtype} of shape {sent.shape}"
     # Both bounds at once, without an array of absolute values; NaN fails every comparison.
     if leaf.size and not max(-float(leaf.min()), float(leaf.max())) * n <= LARGEST:
-        return "holds NaN, an infinity or an absurdly large number"
+        return "holds NaN, an infinity or an absurdly large number; a smaller learning rate may help"
     return ""
 
 

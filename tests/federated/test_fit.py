@@ -137,8 +137,8 @@ async def test_what_is_given_is_not_changed(hub: fedsock.Hub) -> None:
 @pytest.mark.parametrize(
     ("bend", "said"),
     [
-        ({"params": {"w": np.array([0, np.nan, 0])}}, "UpdateRejected: w1: its parameter 0 holds NaN"),
-        ({"params": {"w": np.zeros(4)}}, "UpdateRejected: w1: its parameter 0 is float64 of shape"),
+        ({"params": {"w": np.array([0, np.nan, 0])}}, "UpdateRejected: w1: its params['w'] holds NaN"),
+        ({"params": {"w": np.zeros(4)}}, "UpdateRejected: w1: its params['w'] is float64 of shape"),
         ({"n": 10**15}, "UpdateRejected: w1: its number of rows"),
         (FAILS, "OpFailed: it failed here"),
         ("never", "WorkerTimeout: no update within 2 s"),
