@@ -10,6 +10,7 @@ FedsockError
 │   └── ValueTooLarge         more JSON, or deeper, than one value may be (also ValueError)
 ├── PlanError                 a plan that can't be made or used
 │   ├── PlanInvalid           a text that is no plan
+│   ├── PlanUnknown           no plan of that digest is kept (LookupError)
 │   ├── PlanMismatch          arguments that aren't what the plan was traced for (TypeError)
 │   ├── NotTraceable          code that no plan can record: it needs values while it is traced (TypeError)
 │   └── NotDifferentiable     a gradient that there isn't (TypeError)
@@ -121,6 +122,12 @@ class PlanInvalid(PlanError, ValueError):
     """A text that is no plan: not JSON, of another version, or with steps that can't be."""
 
     code = "plan_invalid"
+
+
+class PlanUnknown(PlanError, LookupError):
+    """A worker's owner keeps no plan of that digest, or several that begin so."""
+
+    code = "plan_unknown"
 
 
 class PlanMismatch(PlanError, TypeError):

@@ -1,4 +1,7 @@
-"""What a worker remembers of its decisions: budgets and queries spent, requests and answers, and the audit file."""
+"""What a worker remembers of its decisions: budgets and queries spent, requests and answers, and the audit file.
+
+And plans that were run on private data, for the owner to read.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,15 @@ from fedsock.worker.approvals import Approvals
 from fedsock.worker.audit import Audit
 from fedsock.worker.datasets import Dataset, budgets, must_remember
 from fedsock.worker.ledger import Ledger
+from fedsock.worker.planbook import PlanBook
 from fedsock.worker.state import State
 from fedsock.worker.tasks import Task
 
 
 class Memory:
     """A worker's ledger, approvals and audit file, in its owner's folder if anything private may leave; else nowhere.
+
+    Plans are kept there in any case: before an owner lets anything leave, there is one to read.
 
     Args:
         name: the worker's.
@@ -27,6 +33,7 @@ class Memory:
         ledger: what was spent.
         approvals: what the owner was asked for, and answered.
         audit: what was decided; None where nothing private may leave.
+        plans: what was sent to work on private data.
 
     Raises:
         ConfigError: another process uses the folder, a file in it can't be read, or budgets that can't be.
@@ -43,6 +50,7 @@ class Memory:
         self.ledger = Ledger(self._state, budgets(datasets))
         self.approvals = Approvals(self._state)
         self.audit = Audit(self._state) if remembers else None
+        self.plans = PlanBook(folder, _listed(datasets))
 
     def start(self) -> str | None:
         """Write down that the worker starts; returns the audit file's head for its owner to note, if there is one.
@@ -60,7 +68,14 @@ class Memory:
         """
         self.ledger.close()
         self.approvals.close()
+        self.plans.close()
         try:
             return None if self.audit is None else self.audit.stop()
         finally:
             self._state.close()
+
+
+def _listed(datasets: Mapping[str, Dataset]) -> set[str]:
+    """Return the digests of plans that policies list."""
+    terms = (terms for dataset in datasets.values() for terms in dataset.agreement.all_terms)
+    return {name for one in terms if one.train is not None for name in one.train.plans}

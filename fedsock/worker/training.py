@@ -117,6 +117,8 @@ class Trainings:
             raise OpTypeError("it takes a loss, parameters, data, settings and a state, by position")
         _check_private(job)
         task = self._task(args, self._least_rows(job))
+        if any(entry.facts is not OPEN for entry in job.inputs):
+            self._plans.keep(task.loss.plan, job.store.user)
         for entry in job.results:
             entry.facts = _facts(job, task)
         job.results[0].run = job.results[1].run = Run()
