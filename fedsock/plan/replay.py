@@ -18,6 +18,7 @@ from fedsock.ops.registry import SECONDS_PER_BYTE
 from fedsock.ops.tape import FAILS_BY_VALUE, tape_bytes
 from fedsock.plan.gradient import Look, value_and_gradient
 from fedsock.plan.numbers import NUMBERS, OPERATIONS
+from fedsock.plan.recording import Gradient, kinds
 from fedsock.plan.steps import GRADIENT, PYTHON, Plan, Spec, Step, spec_of
 from fedsock.plan.trees import references
 from fedsock.protocol.values import Reference
@@ -83,7 +84,9 @@ BACK = 4
 class _Made:
     """A step made ready: its function, and how its arguments are put in place."""
 
-    __slots__ = ("alone", "args", "drops", "first", "flat", "function", "kwargs", "normal", "reads", "row", "step")
+    __slots__ = (
+        "alone", "args", "drops", "first", "flat", "function", "gradient", "kwargs", "normal", "reads", "row", "step",
+    )  # fmt: skip
 
     def __init__(self, step: Step, first: int, drops: tuple[int, ...], constant: Callable[[Any], int]) -> None:
         self.step = step
@@ -100,6 +103,8 @@ class _Made:
         self.alone = step.results == 1 and (self.row is None or self.row.results == 1)
         self.normal = True  # its arguments needed no change by ``check``
         if step.op == GRADIENT:
+            assert step.plan is not None  # noqa: S101  # steps that are gradients have one
+            self.gradient = Gradient(step.plan, step.argnums)
             self.function: Callable[..., Any] = self._gradient
         elif self.row is not None:
             self.function = self.row.function
@@ -109,8 +114,11 @@ class _Made:
             self.function = OPERATIONS[step.op]
 
     def _gradient(self, *leaves: Any, look: Look | None = None) -> Any:
-        assert self.step.plan is not None  # noqa: S101  # steps that are gradients have one
-        value, gradients = value_and_gradient(self.step.plan, leaves, self.step.argnums, look)
+        if look is None:
+            value, gradients = self.gradient(leaves)
+        else:
+            assert self.step.plan is not None  # noqa: S101  # steps that are gradients have one
+            value, gradients = value_and_gradient(self.step.plan, leaves, self.step.argnums, look)
         return [value, *gradients]
 
 
@@ -169,6 +177,7 @@ class Replay:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._known: dict[tuple[Any, ...], Known] = {}
+        self._gradients: dict[tuple[int, ...], Gradient] = {}
         self._registers = plan.registers
         last: dict[int, int] = {}
         for place, step in enumerate(plan.steps):
@@ -196,8 +205,16 @@ class Replay:
         Args:
             leaves: the inputs.
         """
-        key = _key(leaves)
+        key = kinds(leaves)
         return None if key is None else self._known.get(key)
+
+    def gradient(self, argnums: tuple[int, ...]) -> Gradient:
+        """Return the plan's gradient by some inputs, the same each time.
+
+        Args:
+            argnums: which of them.
+        """
+        return self._gradients.setdefault(argnums, Gradient(self.plan, argnums))
 
     def run(self, leaves: Sequence[Any], watch: Watch | None = None) -> list[Any]:
         """Return the results' leaves; each owns its memory.
@@ -210,7 +227,7 @@ class Replay:
             PlanMismatch: the inputs are not what the plan takes.
             OpFailed, or what numpy raises: a step failed; a note says which, and where it was written.
         """
-        key = _key(leaves)
+        key = kinds(leaves)
         known = None if key is None else self._known.get(key)
         values: list[Any] = [*leaves, *[None] * (self._registers - len(leaves)), *self._constants]
         with np.errstate(all="ignore"):
@@ -365,22 +382,6 @@ def _spread(made: _Made, result: Any, values: list[Any]) -> None:
 def _told(error: Exception, step: Step) -> Exception:
     error.add_note(f"in {step.op}" + (f", written at {step.line}" if step.line else ""))
     return error
-
-
-def _key(leaves: Sequence[Any]) -> tuple[Any, ...] | None:
-    """Return what a call's success, shapes and dtypes follow from; None where that is too much."""
-    parts: list[Any] = []
-    for leaf in leaves:
-        kind = type(leaf)
-        if kind is np.ndarray:
-            parts += (leaf.dtype, leaf.shape)
-        elif kind in NUMBERS:
-            parts += (kind, leaf)
-        elif isinstance(leaf, np.generic):
-            parts.append(kind)
-        else:
-            return None
-    return tuple(parts)
 
 
 def mismatch(spec: Spec, found: Spec | None, leaf: Any) -> PlanMismatch:

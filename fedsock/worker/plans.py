@@ -14,7 +14,7 @@ import numpy as np
 
 from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, QuotaExceeded
 from fedsock.ops.schema import NUMERIC_KINDS
-from fedsock.plan.gradient import autograd
+from fedsock.plan.boxes import autograd
 from fedsock.plan.replay import Replay, Watch
 from fedsock.plan.steps import GRADIENT, Plan, Step
 from fedsock.policy.facts import OPEN, combine, trained

@@ -14,7 +14,8 @@ import numpy as np
 from fedsock.errors import OpCancelled, OpTypeError, OpValueError, PlanMismatch
 from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.batches import edges
-from fedsock.plan.gradient import autograd, value_and_gradient
+from fedsock.plan.boxes import autograd
+from fedsock.plan.gradient import value_and_gradient
 from fedsock.plan.optimizers import State
 from fedsock.plan.replay import Inside, Replay
 from fedsock.plan.settings import Training
@@ -180,13 +181,13 @@ class _Running:
 
     def __call__(self, *, emit: Emitter) -> tuple[dict[str, Any], dict[str, Any]]:
         task, job = self._task, self._job
-        plan = task.loss.plan
+        plan, gradient = task.loss.plan, task.loss.gradient(task.by)
         self._try()
 
         def value_and_grad(params: Sequence[Array], batch: Sequence[Array]) -> tuple[Any, Sequence[Array]]:
             if emit.stopped or job.over or job.store.over:
                 raise OpCancelled("it was cancelled")
-            return value_and_gradient(plan, task.inputs(params, batch), task.by)
+            return gradient(task.inputs(params, batch))
 
         settings = replace(task.settings, per_batch=task.settings.per_batch and emit.batches)
         trained = _streamed(train(value_and_grad, task.params, task.data, settings, task.state), emit)

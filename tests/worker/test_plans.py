@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedsock.plan import grad, gradient
+from fedsock.plan import boxes, grad
 from fedsock.plan.program import Program
 from fedsock.protocol import messages as m
 from fedsock.worker.datasets import datasets_from_mapping
@@ -137,12 +137,12 @@ def test_a_gradient_takes_no_more_than_its_session_may(loss: Any) -> None:
 
 def test_a_gradient_needs_the_extra_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     text = text_of(grad(lambda x: (x * x).sum()), np.zeros(3))
-    gradient.autograd.cache_clear()
+    boxes.autograd.cache_clear()
     monkeypatch.setitem(sys.modules, "autograd", None)
     try:
         assert "fedsock[learn]" in ran(Driver(DATA), text, ref("pay")).message
     finally:
-        gradient.autograd.cache_clear()
+        boxes.autograd.cache_clear()
 
 
 def test_a_run_that_would_take_too_long_is_refused() -> None:

@@ -42,6 +42,14 @@ def by_hand(leaves: Sequence[Array]) -> tuple[float, list[Array]]:
     return np.mean(off**2), [2 * off.mean(), 2 * x.T @ off / len(y)]
 
 
+def by_functions(monkeypatch: pytest.MonkeyPatch, gradient: Any) -> None:
+    """Have gradients computed by a function, in the try before the first step and in each step."""
+    monkeypatch.setattr(training, "value_and_gradient", gradient)
+    monkeypatch.setattr(
+        training.Replay, "gradient", lambda loss, by: lambda leaves: gradient(loss.plan, leaves, by), raising=True
+    )
+
+
 @pytest.fixture(autouse=True)
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Gradients by hand, so that what is computed here is known to the last bit; gives the rows of each call."""
@@ -55,7 +63,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             seen.append(len(leaves[2]))
         return by_hand(leaves)
 
-    monkeypatch.setattr(training, "value_and_gradient", gradient)
+    by_functions(monkeypatch, gradient)
     return seen
 
 
@@ -279,7 +287,7 @@ def test_it_ends_between_batches_when_it_is_cancelled(monkeypatch: pytest.Monkey
             driver.say(m.Cancel([1]))
         return by_hand(leaves)
 
-    monkeypatch.setattr(training, "value_and_gradient", gradient)
+    by_functions(monkeypatch, gradient)
     driver.say(order(1, OPEN, batch_size=5, epochs=10))
     assert seen == [5, 5, 5]
     assert [driver.say(m.Get(id + 10, id))[0].code for id in (1, 2)] == ["cancelled", "cancelled"]
