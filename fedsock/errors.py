@@ -27,6 +27,7 @@ FedsockError
 ├── BacklogFull               too much is queued; await something
 ├── FitError                  a federated fit that can't go on
 │   ├── NotEnoughWorkers      fewer workers gave an update than the strategy needs
+│   │   └── FitDenied         fewer owners let their workers' results leave; says which lines would
 │   ├── UpdateRejected        what a worker gave can't be averaged (ValueError)
 │   └── CheckpointCorrupt     a checkpoint's file is none, or was damaged (ValueError)
 ├── WrongLoop                 used from another thread or event loop (RuntimeError)
@@ -59,6 +60,7 @@ FedsockError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -232,6 +234,20 @@ class NotEnoughWorkers(FitError):
     """Fewer workers than the strategy needs are there, or gave an update; says of each why not."""
 
     code = "not_enough_workers"
+
+
+class FitDenied(NotEnoughWorkers):
+    """Fewer owners than the strategy needs let results leave; nothing was trained. Says what would allow it.
+
+    Attributes:
+        permissions: name -> what that worker's owner says, its request among it.
+    """
+
+    code = "fit_denied"
+
+    def __init__(self, message: str = "", permissions: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.permissions: Mapping[str, Any] = permissions or {}
 
 
 class UpdateRejected(FitError, ValueError):

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from fedsock.errors import ConfigError, WorkerTimeout
-from fedsock.federated import checkpoint
+from fedsock.federated import asking, checkpoint
 from fedsock.federated.aggregate import MOST_ROWS, checked_params, flatten, frozen, rebuilt, same_form
+from fedsock.federated.asking import Asking
 from fedsock.federated.checkpoint import Checkpoint
 from fedsock.federated.local import LocalSGD
 from fedsock.federated.progress import Line
@@ -57,6 +58,7 @@ class Options:
         resume: go on from the checkpoint if there is one; otherwise one that is there is an error.
         most_rows: a worker that says it has more is dropped.
         progress: whether to show a line; None: in a terminal.
+        request: what the updates are needed for: owners whose policy says "ask" are asked; None asks nobody.
 
     Raises:
         ConfigError: a number can't be.
@@ -77,6 +79,7 @@ class Options:
     resume: bool = False
     most_rows: int = MOST_ROWS
     progress: bool | None = None
+    request: str | None = None
 
     def __post_init__(self) -> None:
         for name, low in (("rounds", 1), ("retries", 0), ("seed", 0), ("most_rows", 1)):
@@ -118,6 +121,7 @@ class Fit:
             deadline=options.deadline,
             most_rows=options.most_rows,
         )
+        self._asking = Asking(self._setting, options.request)
         named = options.workers
         self._allowed = None if named is None else {one if isinstance(one, str) else one.name for one in named}
         self._path = None if options.checkpoint is None else Path(options.checkpoint)
@@ -147,6 +151,7 @@ class Fit:
         """Play a round; raises as ``await`` does.
 
         Raises:
+            FitDenied: too few owners let updates leave; nothing was trained.
             NotEnoughWorkers: too few workers counted, again and again.
             CheckpointCorrupt: the file to resume from is damaged.
             ConfigError: it is another fit's, or a function that was given answers what it can't.
@@ -190,27 +195,51 @@ class Fit:
         dropped: list[Dropped] = []
         last: Sequence[Dropped] = ()
         for _ in range(self._options.retries + 1):
-            workers = await self._present(number, last)
+            workers, silent = await self._permitted(number, last)
+            dropped += silent
+            last = silent
+            if not workers:
+                continue
             # Who failed in this round is asked again only where it can't do without.
             failed = {gone.name for gone in dropped}
             others = {name: one for name, one in workers.items() if name not in failed}
             chosen = others if len(others) >= strategy.min_workers else workers
             outcome = await Attempt(self._setting, number, self._params).run(chosen)
-            last = outcome.dropped
-            dropped += last
+            last = [*silent, *outcome.dropped]
+            dropped += outcome.dropped
             if outcome.params is not None:
                 params = self._checked(outcome.params)
                 metrics = await self._evaluated(params)
                 seconds = loop.time() - begun
+                dropped += asking.dropped(self._asking.denied(self._there()))
                 return Round(number, params, outcome.loss, metrics, outcome.workers, tuple(dropped), seconds)
         raise too_few(number, strategy.min_workers, sorted(workers), last)
+
+    async def _permitted(self, number: int, last: Sequence[Dropped]) -> tuple[dict[str, WorkerHandle], list[Dropped]]:
+        """Return the workers whose owners don't say no, once there are enough; and those that don't answer.
+
+        Raises:
+            FitDenied: before the first round, too many say no.
+        """
+        least = self._setting.strategy.min_workers
+        while True:
+            workers = await self._present(number, last)
+            silent = await self._asking.ask(number, workers, self._options.rounds - len(self._rounds))
+            denied = self._asking.denied(workers)
+            gone = denied.keys() | {one.name for one in silent}
+            able = {name: one for name, one in workers.items() if name not in gone}
+            if len(able) >= least or not denied:
+                return able, silent
+            if not self._rounds:
+                raise asking.too_many_denied(least, [*able, *(one.name for one in silent)], denied)
+            last = asking.dropped(denied)
 
     async def _present(self, number: int, last: Sequence[Dropped]) -> dict[str, WorkerHandle]:
         """Return the workers that may take part, once there are enough."""
         least = self._setting.strategy.min_workers
         try:
             async with asyncio.timeout(self._options.patience) as limit:
-                while len(there := self._there()) < least:
+                while len(there := self._undenied()) < least:
                     # Looks again now and then: one who may take part can come when another leaves.
                     with contextlib.suppress(WorkerTimeout):
                         await self._session.wait_for_workers(len(self._session.workers) + 1, LOOK_SECONDS)
@@ -218,7 +247,12 @@ class Fit:
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise too_few(number, least, sorted(self._there()), last) from None
+            raise too_few(number, least, sorted(self._undenied()), last) from None
+
+    def _undenied(self) -> dict[str, WorkerHandle]:
+        there = self._there()
+        denied = self._asking.denied(there)
+        return {name: worker for name, worker in there.items() if name not in denied}
 
     def _there(self) -> dict[str, WorkerHandle]:
         return {

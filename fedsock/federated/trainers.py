@@ -11,6 +11,7 @@ from fedsock.errors import UpdateRejected
 from fedsock.federated.aggregate import Update
 from fedsock.plan.program import Program
 from fedsock.session.handle import WorkerHandle
+from fedsock.session.permission import Permission
 from fedsock.session.pointer import Pointer
 from fedsock.typing import Tree
 
@@ -69,6 +70,20 @@ class Trainer(ABC):
             worker: its handle.
         """
         return True
+
+    async def allowed(self, worker: WorkerHandle, job: Job, times: int, request: str | None) -> Permission | None:
+        """Return whether a worker's owner lets its updates leave; None: it shows when they are there.
+
+        Args:
+            worker: its handle.
+            job: the first that it would be given.
+            times: how many updates are wanted.
+            request: what for: its owner is asked, where that helps; None asks nobody.
+
+        Raises:
+            FedsockError: there is no answer.
+        """
+        return None
 
     @abstractmethod
     def start(self, worker: WorkerHandle, params: Pointer, job: Job) -> Reply:
@@ -147,6 +162,10 @@ class TaskTrainer(Trainer):
         """
         return self._task in worker.tasks
 
+    async def allowed(self, worker: WorkerHandle, job: Job, times: int, request: str | None) -> Permission | None:
+        """Return whether a worker's owner lets results of the task leave; see ``Trainer.allowed``."""
+        return await worker.allows(self._task, times=times, request=request)
+
     def start(self, worker: Any, params: Pointer, job: Job) -> Reply:
         """Call the task at a worker.
 
@@ -180,6 +199,13 @@ class LossTrainer(Trainer):
         """
         return all(name in worker.datasets for name in self._data)
 
+    async def allowed(self, worker: WorkerHandle, job: Job, times: int, request: str | None) -> Permission | None:
+        """Return whether a worker's owner lets results of the loss leave; see ``Trainer.allowed``."""
+        self._recorded(tuple(worker.datasets[name] for name in self._data))
+        settings = {**job.local, **job.config}
+        steps = {name: settings[name] for name in ("batch_size", "min_rows") if name in settings}
+        return await worker.allows(self._loss, *self._data, times=times, request=request, **steps)
+
     def start(self, worker: Any, params: Pointer, job: Job) -> Reply:
         """Start the training at a worker.
 
@@ -189,7 +215,10 @@ class LossTrainer(Trainer):
             job: its settings, of which ``config`` goes over ``local``.
         """
         data = tuple(worker.datasets[name] for name in self._data)
-        if isinstance(self._loss, Program):
-            self._loss.leaves((self._params, *data), {})
+        self._recorded(data)
         settings = {**job.local, "seed": job.seed, **job.config}
         return PointerReply(worker.train(self._loss, params, data, **settings))
+
+    def _recorded(self, data: tuple[Any, ...]) -> None:
+        if isinstance(self._loss, Program):
+            self._loss.leaves((self._params, *data), {})

@@ -28,6 +28,7 @@ from fedsock.worker.jobs import Compute, Errand, Instruction, SendValue, Stopped
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.mocks import Making, Mocks
 from fedsock.worker.names import SESSION_PREFIX
+from fedsock.worker.permissions import Permissions
 from fedsock.worker.planbook import PlanBook
 from fedsock.worker.plans import Plans
 from fedsock.worker.privately import Privately
@@ -112,6 +113,9 @@ class Engine:
         self.streams = Streams(self._replies, self._exports)
         self._runner = Runner(name, table, self._replies, self._exports, privately, op_seconds, self.streams)
         self._requests.compute = self._runner.add
+        self._permissions = Permissions(
+            name, self._exports, ledger, self._requests, self._replies, kept, tasks, self._find
+        )
         self._arrivals = Arrivals(name, self._replies, self._runner)
         self._mocks = Mocks(name, datasets, self._runner)
         self._catalog = Catalog(self._datasets, tuple(self._mocks.entries.values()), tasks)
@@ -123,6 +127,7 @@ class Engine:
             m.Transfer: self._errand,
             m.Request: self._errand,
             m.Outcome: self._outcome,
+            m.May: self._may,
             m.Release: self._release,
             m.Cancel: self._cancel,
             m.Taken: self._taken,
@@ -401,6 +406,10 @@ class Engine:
     def _outcome(self, store: SessionStore, question: m.Outcome) -> None:
         self._use(store, question.id)
         self._requests.outcome(store, question)
+
+    def _may(self, store: SessionStore, may: m.May) -> None:
+        self._use(store, may.id)
+        self._permissions.answer(store, may)
 
     def _counters(self) -> dict[str, int]:
         return {"ops_run": self._runner.ops_run, "sessions": len(self._sessions)}
