@@ -73,6 +73,7 @@ class Plans:
             raise OpValueError(f"the plan has {len(replay.plan.outputs)} results, not {len(job.results)}")
         replay.check(leaves)
         if private:
+            job.plan = replay.plan.digest
             self.keep(replay.plan, job.store.user)
             _mark(job, replay.plan.digest)
         known = replay.known(leaves)

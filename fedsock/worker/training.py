@@ -123,6 +123,7 @@ class Trainings:
         sources = combine(entry.facts for entry in job.inputs).sources
         task = self._task(args, least_rows(self._policy, sources, job.store.user))
         if any(entry.facts is not OPEN for entry in job.inputs):
+            job.plan = task.loss.plan.digest
             self._plans.keep(task.loss.plan, job.store.user)
         for entry in job.results:
             entry.facts = _facts(job, task)

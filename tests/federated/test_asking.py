@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from fedsock.errors import FitDenied, NotEnoughWorkers
 from fedsock.federated import FedAvg, FedMedian, LocalSGD, Strategy
 from fedsock.federated.asking import times_of
 from fedsock.federated.trainers import LossTrainer
+from tests.chaos.children import child
 
 X = np.random.default_rng(0).normal(size=(300, 3))
 Y = X @ np.array([1.0, -2.0, 0.5])
@@ -190,3 +194,51 @@ async def test_a_hundred_virtual_workers_are_asked_in_little_time() -> None:
         start = asyncio.get_running_loop().time()
         assert all(await asyncio.gather(*(trainer.allowed(one, job, 5, None) for one in hub.workers.values())))
         assert asyncio.get_running_loop().time() - start < 1.0
+
+
+@pytest.mark.timeout(300)
+async def test_an_owner_reads_the_plan_approves_and_the_fit_goes_on_at_real_workers(tmp_path: Path) -> None:
+    """Bob wants to be asked, carl allows nothing yet: each does by command and TOML what the error says."""
+
+    def owner(*words: str) -> str:
+        command = [sys.executable, "-m", "fedsock.worker", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    def toml(name: str, url: str, policy: str) -> str:
+        path = tmp_path / name / f"{name}.toml"
+        path.parent.mkdir(exist_ok=True)
+        np.savez(path.parent / "d.npz", x=X, y=Y)
+        path.write_text(f'name = "{name}"\nhub = "{url}"\n{policy}\n[datasets.d]\nfile = "d.npz"\n')
+        return str(path)
+
+    def again() -> Any:
+        options = {"rounds": 3, "local": LOCAL, "strategy": FedAvg(min_workers=2), "request": "the paper's model"}
+        return hub.fit(np.zeros(3), loss, data=("d/x", "d/y"), **options)
+
+    async with fedsock.Hub(port=0) as hub:
+        bob = toml("bob", hub.url, '[policy]\nexport = "ask"')
+        carl = toml("carl", hub.url, "")
+        async with child("fedsock.worker", "--config", bob):
+            async with child("fedsock.worker", "--config", carl):
+                await hub.wait_for_workers(2, timeout=60)
+                with pytest.raises(FitDenied) as denied:
+                    await again()
+                said = denied.value.permissions
+                assert said["bob"].request is not None and said["carl"].request is None
+                assert f'  [policy.train]\n  plans = ["{loss.digest}"]' in str(denied.value)
+                stats = [await (await hub.worker(name)).stats() for name in ("bob", "carl")]
+                assert [one.ops_run for one in stats] == [0, 0]  # nobody trained
+            shown = await asyncio.to_thread(owner, "requests", "--config", bob)
+            assert f"plan {loss.digest}" in shown and "why    the paper's model" in shown and "--count 3" in shown
+            for config in (bob, carl):
+                text = await asyncio.to_thread(owner, "show", loss.digest, "--config", config)
+                assert f"plan loss, {loss.digest}\n" in text and "matmul(x, w)" in text
+            lines = text[text.index("[policy.train]") :].split("\n\n")[0]
+            await asyncio.to_thread(owner, "approve", "1", "--count", "3", "--config", bob)
+            await asyncio.wait_for(said["bob"].request, 30)
+            async with child("fedsock.worker", "--config", toml("carl", hub.url, lines)):
+                await hub.wait_for_workers(2, timeout=60)
+                result = await again()
+                assert [sorted(one.workers) for one in result.rounds] == [["bob", "carl"]] * 3
+                with pytest.raises(FitDenied, match=r"carl may take part, and the strategy needs 2"):
+                    await again()
