@@ -25,6 +25,7 @@ from fedsock.federated.result import Dropped, FitResult, Round
 from fedsock.federated.rounds import Attempt, Config, Setting, too_few
 from fedsock.federated.strategies import FedAvg, Strategy
 from fedsock.federated.trainers import Trainer
+from fedsock.session.exportrequest import MAX_WHY_CHARS
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.session import Session
 from fedsock.typing import Tree
@@ -86,6 +87,11 @@ class Options:
             value = getattr(self, name)
             if type(value) is not int or value < low:
                 raise ConfigError(f"{name}={value!r}: expected a whole number, {low} or more")
+        why = self.request
+        if why is not None and not (isinstance(why, str) and why.strip() and len(why) <= MAX_WHY_CHARS):
+            raise ConfigError(
+                f"request={why!r:.100}: say what the updates are for, in 1 to {MAX_WHY_CHARS:,} characters"
+            )
         if self.resume and self.checkpoint is None:
             raise ConfigError("resume=True needs checkpoint=PATH")
 
@@ -126,6 +132,7 @@ class Fit:
         self._allowed = None if named is None else {one if isinstance(one, str) else one.name for one in named}
         self._path = None if options.checkpoint is None else Path(options.checkpoint)
         self._rounds: list[Round] = []
+        self._first = 1
         self._running: AsyncGenerator[Round, None] | None = None
         self._failed: BaseException | None = None
 
@@ -171,6 +178,7 @@ class Fit:
 
     async def _play(self) -> AsyncGenerator[Round, None]:
         await self._begin()
+        self._first = len(self._rounds) + 1
         line = Line(self._options.rounds, self._options.progress)
         try:
             while len(self._rounds) < self._options.rounds and not self._stops():
@@ -219,7 +227,7 @@ class Fit:
         """Return the workers whose owners don't say no, once there are enough; and those that don't answer.
 
         Raises:
-            FitDenied: before the first round, too many say no.
+            FitDenied: before the first round that is played here, too many say no.
         """
         least = self._setting.strategy.min_workers
         while True:
@@ -230,7 +238,7 @@ class Fit:
             able = {name: one for name, one in workers.items() if name not in gone}
             if len(able) >= least or not denied:
                 return able, silent
-            if not self._rounds:
+            if number == self._first:
                 raise asking.too_many_denied(least, [*able, *(one.name for one in silent)], denied)
             last = asking.dropped(denied)
 

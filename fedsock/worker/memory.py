@@ -5,6 +5,7 @@ And plans that were run on private data, for the owner to read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +17,8 @@ from fedsock.worker.ledger import Ledger
 from fedsock.worker.planbook import PlanBook
 from fedsock.worker.state import State
 from fedsock.worker.tasks import Task
+
+_DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
 
 class Memory:
@@ -50,7 +53,8 @@ class Memory:
         self.ledger = Ledger(self._state, budgets(datasets))
         self.approvals = Approvals(self._state)
         self.audit = Audit(self._state) if remembers else None
-        self.plans = PlanBook(folder, _listed(datasets))
+        listed = _listed(datasets)
+        self.plans = PlanBook(folder, lambda: listed | _asked_for(self.approvals))
 
     def start(self) -> str | None:
         """Write down that the worker starts; returns the audit file's head for its owner to note, if there is one.
@@ -67,8 +71,8 @@ class Memory:
             AuditUnwritable: it can't be written.
         """
         self.ledger.close()
-        self.approvals.close()
         self.plans.close()
+        self.approvals.close()
         try:
             return None if self.audit is None else self.audit.stop()
         finally:
@@ -79,3 +83,8 @@ def _listed(datasets: Mapping[str, Dataset]) -> set[str]:
     """Return the digests of plans that policies list."""
     terms = (terms for dataset in datasets.values() for terms in dataset.agreement.all_terms)
     return {name for one in terms if one.train is not None for name in one.train.plans}
+
+
+def _asked_for(approvals: Approvals) -> set[str]:
+    """Return the digests of plans that stand in requests that wait for an answer."""
+    return {digest for asked in approvals.waiting() for digest in _DIGEST.findall(asked.expression)}

@@ -28,7 +28,7 @@ PLANS = "plans"
 
 MOST_PLANS = 1_000
 MOST_BYTES = 64 << 20
-"""What is kept; of what no policy lists, the oldest goes first."""
+"""What is kept; of what no policy and no open request names, the oldest goes first."""
 
 MOST_WAITING = 100
 """Plans that wait to be written; more are kept when they are run again."""
@@ -79,7 +79,7 @@ class PlanBook:
 
     Args:
         folder: of the worker's state; None: nothing is kept, for nobody could read it.
-        listed: digests that the owner's policy names; they are never dropped.
+        needed: gives the digests of plans that are never dropped; called in the thread.
         most_plans: how many are kept.
         most_bytes: how large they are together.
     """
@@ -87,14 +87,14 @@ class PlanBook:
     def __init__(
         self,
         folder: Path | None,
-        listed: Collection[str] = (),
+        needed: Callable[[], Collection[str]] = tuple,
         *,
         most_plans: int = MOST_PLANS,
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self._state = State(None if folder is None else folder / PLANS)
         self._open = folder is not None
-        self._listed = frozenset(digest.removeprefix("sha256:") for digest in listed)
+        self._needed = needed
         self._most_plans = most_plans
         self._most_bytes = most_bytes
         self._taken: set[str] = set()
@@ -146,10 +146,12 @@ class PlanBook:
             self._room.release()
 
     def _drop(self, sizes: dict[str, int]) -> None:
-        """Drop the oldest that no policy lists while there is too much."""
-        unlisted = [name for name in sizes if name not in self._listed]
+        """Drop the oldest that nobody needs while there is too much."""
         total = sum(sizes.values())
-        for name in unlisted:
+        if len(sizes) <= self._most_plans and total <= self._most_bytes:
+            return
+        needed = {digest.removeprefix("sha256:") for digest in self._needed()}
+        for name in [name for name in sizes if name not in needed]:
             if len(sizes) <= self._most_plans and total <= self._most_bytes:
                 return
             total -= sizes.pop(name)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fedsock
-from fedsock.errors import FitDenied, NotEnoughWorkers
+from fedsock.errors import ConfigError, FitDenied, NotEnoughWorkers
 from fedsock.federated import FedAvg, FedMedian, LocalSGD, Strategy
 from fedsock.federated.asking import times_of
 from fedsock.federated.trainers import LossTrainer
@@ -242,3 +242,20 @@ async def test_an_owner_reads_the_plan_approves_and_the_fit_goes_on_at_real_work
                 assert [sorted(one.workers) for one in result.rounds] == [["bob", "carl"]] * 3
                 with pytest.raises(FitDenied, match=r"carl may take part, and the strategy needs 2"):
                     await again()
+
+
+async def test_a_fit_that_is_resumed_is_asked_for_the_rest_of_its_rounds(tmp_path: Path) -> None:
+    path = tmp_path / "fit"
+    async with fedsock.Hub(port=0) as hub:
+        await hub.virtual_worker("bob", DATA, policy={"train": {"plans": "any", "rounds": 5}})
+        await fit(hub, rounds=3, checkpoint=path)
+        with pytest.raises(FitDenied, match="2 are left, and 3 are wanted"):
+            await fit(hub, rounds=6, checkpoint=path, resume=True, patience=60.0)
+        assert len((await fit(hub, rounds=5, checkpoint=path, resume=True)).rounds) == 5
+
+
+@pytest.mark.parametrize("why", ["", " ", "x" * 2001, 7])
+async def test_a_request_is_a_text(why: Any) -> None:
+    async with fedsock.Hub(port=0) as hub:
+        with pytest.raises(ConfigError, match="request="):
+            fit(hub, request=why)

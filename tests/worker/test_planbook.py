@@ -102,15 +102,15 @@ def test_a_file_that_was_changed_is_not_shown(tmp_path: Path) -> None:
     assert len(told) == 1 and path.name in told[0]
 
 
-def test_the_oldest_that_no_policy_lists_goes_first(tmp_path: Path) -> None:
+def test_the_oldest_that_nobody_needs_goes_first(tmp_path: Path) -> None:
     plans = [plan_of(k) for k in range(6)]
-    keep(tmp_path, *plans, listed=[plans[0].digest, "any"], most_plans=3)
+    keep(tmp_path, *plans, needed=lambda: [plans[0].digest, "any"], most_plans=3)
     there = {one.plan.digest for one in kept_plans(tmp_path, print)}
     assert there == {plans[0].digest, plans[4].digest, plans[5].digest}
     size = path_of(tmp_path, plans[5]).stat().st_size
     keep(tmp_path, plan_of(7), most_bytes=2 * size + 10)
     assert [one.plan for one in kept_plans(tmp_path, print)] == [plans[5], plan_of(7)]
-    keep(tmp_path, plan_of(8), listed=[plans[5].digest, plan_of(7).digest], most_plans=2)
+    keep(tmp_path, plan_of(8), needed=lambda: [plans[5].digest, plan_of(7).digest], most_plans=2)
     assert [one.plan for one in kept_plans(tmp_path, print)] == [plans[5], plan_of(7)]
 
 
