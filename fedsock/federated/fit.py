@@ -89,9 +89,7 @@ class Options:
                 raise ConfigError(f"{name}={value!r}: expected a whole number, {low} or more")
         why = self.request
         if why is not None and not (isinstance(why, str) and why.strip() and len(why) <= MAX_WHY_CHARS):
-            raise ConfigError(
-                f"request={why!r:.100}: say what the updates are for, in 1 to {MAX_WHY_CHARS:,} characters"
-            )
+            raise ConfigError(f"request: say what the updates are for, in 1 to {MAX_WHY_CHARS:,} characters")
         if self.resume and self.checkpoint is None:
             raise ConfigError("resume=True needs checkpoint=PATH")
 

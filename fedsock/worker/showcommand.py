@@ -20,8 +20,8 @@ example: bob's owner looks at the plans that were sent, and reads one
   python -m fedsock.worker show sha256:3f0c… --config workers/bob.toml
 
 The beginning of a digest will do. A worker keeps the newest 1,000 plans that were run on private data, or that somebody
-asked about; those that its policy or an open request names stay. It ends with 0, with 1 when there is no such plan, with
-2 for wrong options.
+asked about; those that its policy or an open request names stay. It ends with 0, with 1 when there is no such plan, and
+with 2 for wrong options.
 """
 
 ALLOWED = """\

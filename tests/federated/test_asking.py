@@ -160,7 +160,15 @@ async def test_a_worker_that_does_not_answer_is_lost_for_that_round_only(monkeyp
         assert list(second.workers) == ["bob", "slow"] and second.dropped == ()
 
 
-async def test_a_worker_that_comes_later_is_asked_then_and_each_life_once() -> None:
+async def test_a_worker_that_comes_later_is_asked_then_and_each_life_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = LossTrainer.allowed
+    asked: list[str] = []
+
+    async def counted(self: Any, worker: Any, *rest: Any) -> Any:
+        asked.append(worker.name)
+        return await allowed(self, worker, *rest)
+
+    monkeypatch.setattr(LossTrainer, "allowed", counted)
     async with fedsock.Hub(port=0) as hub:
         await hub.virtual_worker("bob", DATA, policy=LISTED)
         seen: list[Any] = []
@@ -170,6 +178,7 @@ async def test_a_worker_that_comes_later_is_asked_then_and_each_life_once() -> N
                 await hub.virtual_worker("shy", DATA)
                 await hub.virtual_worker("amy", DATA, policy=LISTED)
         assert seen == [(["bob"], []), (["amy", "bob"], ["shy"]), (["amy", "bob"], ["shy"])]
+        assert asked == ["bob", "amy", "shy"]
 
 
 class Own(Strategy):
@@ -257,5 +266,5 @@ async def test_a_fit_that_is_resumed_is_asked_for_the_rest_of_its_rounds(tmp_pat
 @pytest.mark.parametrize("why", ["", " ", "x" * 2001, 7])
 async def test_a_request_is_a_text(why: Any) -> None:
     async with fedsock.Hub(port=0) as hub:
-        with pytest.raises(ConfigError, match="request="):
+        with pytest.raises(ConfigError, match=r"request: say what.*1 to 2,000"):
             fit(hub, request=why)

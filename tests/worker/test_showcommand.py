@@ -87,6 +87,12 @@ def test_nothing_that_a_session_names_reaches_the_terminal_as_it_is(
     out = capsys.readouterr().out
     assert "plan 'mean\\u3164, approved'" in out and "input1: float (called 'v2 = sum(x)')" in out
     assert "multiply(v3, input1)" in out
+    line = PLAN.steps[0].line
+    written = Plan.from_json(PLAN.to_json().replace(line, "f.py:1\u3164"))
+    path_of(place / "bob.state", PLAN).unlink()
+    keep(place / "bob.state", written)
+    assert main(["show", PLAN.digest, "--lines", "--config", str(place / "bob.toml")]) == 0
+    assert "    # f.py:1\\u3164\n" in capsys.readouterr().out
 
 
 @pytest.mark.timeout(120)
