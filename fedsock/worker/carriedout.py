@@ -22,16 +22,18 @@ Begin = Callable[[Job], Compute]
 """Makes the Compute of an op whose inputs are all there; raises where it can't be run."""
 
 
-def beginnings(name: str, policy: Policy, tasks: Mapping[str, Task], op_seconds: float) -> Mapping[str, Begin]:
+def beginnings(
+    name: str, policy: Policy, tasks: Mapping[str, Task], plans: Plans, op_seconds: float
+) -> Mapping[str, Begin]:
     """Return what begins each of them but releases.
 
     Args:
         name: the worker's.
         policy: the owner's.
         tasks: the owner's functions.
+        plans: reads plans.
         op_seconds: how long an op may be expected to take.
     """
-    plans = Plans(op_seconds)
     trainings = Trainings(policy, plans, op_seconds)
     return MappingProxyType(
         {RUN: plans.begin, TASK: Tasks(name, tasks, policy).begin, TRAIN: trainings.begin},

@@ -9,10 +9,11 @@ from fedsock.ops import TABLE
 from fedsock.ops.releases import RELEASE
 from fedsock.policy.rules import Policy
 from fedsock.worker.carriedout import CARRIED_OUT, beginnings
+from fedsock.worker.plans import Plans
 
 
 def test_each_but_releases_has_a_beginning() -> None:
-    assert set(beginnings("bob", Policy({}), {}, 1.0)) | {RELEASE} == CARRIED_OUT
+    assert set(beginnings("bob", Policy({}), {}, Plans(1.0, lambda plan, user: None), 1.0)) | {RELEASE} == CARRIED_OUT
 
 
 @pytest.mark.parametrize("name", sorted(CARRIED_OUT))
