@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from fedsock.errors import ConfigError, FitError, WorkerTimeout
-from fedsock.federated import checkpoint
+from fedsock.federated import asking, checkpoint
 from fedsock.federated.aggregate import MOST_ROWS, checked_params, flatten, frozen, rebuilt, same_form
+from fedsock.federated.asking import Asking
 from fedsock.federated.checkpoint import Checkpoint
 from fedsock.federated.evaluation import Evaluate, evaluator
 from fedsock.federated.local import LocalSGD
@@ -24,6 +25,7 @@ from fedsock.federated.rounds import Attempt, Config, Setting, too_few, unable
 from fedsock.federated.strategies import FedAvg, Strategy
 from fedsock.federated.trainers import Trainer
 from fedsock.plan.trees import paths
+from fedsock.session.exportrequest import MAX_WHY_CHARS
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.session import Session
 from fedsock.typing import Tree
@@ -63,6 +65,7 @@ class Options:
             with all else the same too, to the numbers of an unbroken fit. Otherwise one that is there is an error.
         most_rows: a worker that says it has more is dropped.
         progress: whether to show a line; None: in a terminal or a notebook.
+        request: what the updates are needed for: owners whose policy says "ask" are asked; None asks nobody.
 
     Raises:
         ConfigError: a number can't be.
@@ -85,6 +88,7 @@ class Options:
     resume: bool = False
     most_rows: int = MOST_ROWS
     progress: bool | None = None
+    request: str | None = None
 
     def __post_init__(self) -> None:
         for name, low in (("rounds", 1), ("retries", 0), ("seed", 0), ("most_rows", 1)):
@@ -95,6 +99,9 @@ class Options:
             value = getattr(self, name)
             if (name, value) != ("deadline", None) and not (type(value) in (int, float) and value >= 0):
                 raise ConfigError(f"{name}={value!r}: expected seconds, 0 or more")
+        why = self.request
+        if why is not None and not (isinstance(why, str) and why.strip() and len(why) <= MAX_WHY_CHARS):
+            raise ConfigError(f"request: say what the updates are for, in 1 to {MAX_WHY_CHARS:,} characters")
         if self.resume and self.checkpoint is None:
             raise ConfigError("resume=True needs checkpoint=PATH")
 
@@ -132,6 +139,7 @@ class Fit:
         )
         if self._setting.local.keep_state and not trainer.keeps_state:
             raise ConfigError("keep_state=True is of a fit with a loss; what a task keeps is its owner's")
+        self._asking = Asking(self._setting, options.request)
         self._held_out = _names(options.held_out)
         self._allowed = None if options.workers is None else _names(options.workers)
         if both := self._held_out & (self._allowed or set()):
@@ -143,6 +151,7 @@ class Fit:
         self._evaluator = evaluator(options.evaluate, data, sorted(self._held_out), **limits)
         self._path = None if options.checkpoint is None else Path(options.checkpoint)
         self._rounds: list[Round] = []
+        self._first = 1
         self._running: AsyncGenerator[Round, None] | None = None
         self._resumed: Checkpoint | None = None
         self._prepared = False
@@ -172,6 +181,7 @@ class Fit:
         """Play a round; raises as ``await`` does.
 
         Raises:
+            FitDenied: too few owners let updates leave; nothing was trained.
             NotEnoughWorkers: too few workers counted, again and again.
             WorkerStateLost: a worker no longer has what it kept of its last round.
             CheckpointCorrupt: the file to resume from is damaged.
@@ -200,6 +210,7 @@ class Fit:
 
     async def _play(self) -> AsyncGenerator[Round, None]:
         await self._begin()
+        self._first = len(self._rounds) + 1
         line = Line(self._options.rounds, self._options.progress)
         try:
             while len(self._rounds) < self._options.rounds and not self._stops():
@@ -226,31 +237,55 @@ class Fit:
         dropped: list[Dropped] = []
         last: Sequence[Dropped] = ()
         for _ in range(self._options.retries + 1):
-            workers = await self._present(number, last)
-            self._prepare(list(workers.values()))
+            workers, silent = await self._permitted(number, last)
+            dropped += silent
+            last = silent
+            if not workers:
+                continue
             # Who failed in this round is asked again only where it can't do without.
             failed = {gone.name for gone in dropped}
             others = {name: one for name, one in workers.items() if name not in failed}
             chosen = others if len(others) >= strategy.min_workers else workers
             outcome = await Attempt(self._setting, number, self._params).run(chosen)
-            last = outcome.dropped
-            dropped += last
+            last = [*silent, *outcome.dropped]
+            dropped += outcome.dropped
             if outcome.params is not None:
                 params = self._checked(outcome.params)
                 self._setting.trainer.counted(number, outcome.workers)
                 found = await self._evaluator.run(params, self._evaluating())
                 dropped += found.dropped
                 seconds = loop.time() - begun
+                dropped += asking.dropped(self._asking.denied(self._there()))
                 told = (found.metrics, outcome.workers, tuple(dropped), seconds, found.workers)
                 return Round(number, params, outcome.loss, *told)
         raise too_few(number, strategy.min_workers, sorted(workers), last)
+
+    async def _permitted(self, number: int, last: Sequence[Dropped]) -> tuple[dict[str, WorkerHandle], list[Dropped]]:
+        """Return the workers whose owners don't say no, once there are enough; and those that don't answer.
+
+        Raises:
+            FitDenied: before the first round that is played here, too many say no.
+        """
+        least = self._setting.strategy.min_workers
+        while True:
+            workers = await self._present(number, last)
+            self._prepare(list(workers.values()))
+            silent = await self._asking.ask(number, workers, self._options.rounds - len(self._rounds))
+            denied = self._asking.denied(workers)
+            gone = denied.keys() | {one.name for one in silent}
+            able = {name: one for name, one in workers.items() if name not in gone}
+            if len(able) >= least or not denied:
+                return able, silent
+            if number == self._first:
+                raise asking.too_many_denied(least, [*able, *(one.name for one in silent)], denied)
+            last = asking.dropped(denied)
 
     async def _present(self, number: int, last: Sequence[Dropped]) -> dict[str, WorkerHandle]:
         """Return the workers that may take part, once there are enough."""
         least = self._setting.strategy.min_workers
         try:
             async with asyncio.timeout(self._options.patience) as limit:
-                while len(there := self._there()) < least:
+                while len(there := self._undenied()) < least:
                     # Looks again now and then: one who may take part can come when another leaves.
                     with contextlib.suppress(WorkerTimeout):
                         await self._session.wait_for_workers(len(self._session.workers) + 1, LOOK_SECONDS)
@@ -259,7 +294,12 @@ class Fit:
             if not limit.expired():
                 raise
             others = unable(self._setting.trainer, self._session.workers, self._allowed, self._held_out)
-            raise too_few(number, least, sorted(self._there()), last, others) from None
+            raise too_few(number, least, sorted(self._undenied()), last, others) from None
+
+    def _undenied(self) -> dict[str, WorkerHandle]:
+        there = self._there()
+        denied = self._asking.denied(there)
+        return {name: worker for name, worker in there.items() if name not in denied}
 
     def _prepare(self, workers: Sequence[WorkerHandle]) -> None:
         """Find out, before the first round, what is wrong with the training whoever does it."""

@@ -5,7 +5,7 @@ No I/O. A plan is a text that the session sent once; it is read when it is first
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -35,9 +35,11 @@ class Plans:
 
     Args:
         op_seconds: how long one may be expected to take.
+        keep: is told of each plan that works on private data, and who sent it.
     """
 
-    def __init__(self, op_seconds: float) -> None:
+    def __init__(self, op_seconds: float, keep: Callable[[Plan, str], None]) -> None:
+        self.keep = keep
         self._op_seconds = op_seconds
 
     def begin(self, job: Job) -> Compute:
@@ -72,6 +74,8 @@ class Plans:
             raise OpValueError(f"the plan has {len(replay.plan.outputs)} results, not {len(job.results)}")
         replay.check(leaves)
         if private:
+            job.plan = replay.plan.digest
+            self.keep(replay.plan, job.store.user)
             _mark(job, replay.plan.digest)
         known = replay.known(leaves)
         if known is not None and known.steady:

@@ -5,7 +5,7 @@ What leaves is told by the facts of the result, which name the loss's digest and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from fedsock.plan.trees import filled, flatten, references
 from fedsock.plan.watching import Inside
 from fedsock.policy.facts import OPEN, Facts, Trained, combine, known, trained
 from fedsock.policy.rules import Policy
+from fedsock.policy.terms import TrainTerms
 from fedsock.protocol.values import Reference
 from fedsock.typing import Array
 from fedsock.worker.arguments import held_value, resolve
@@ -119,8 +120,12 @@ class Trainings:
         if kwargs or not 4 <= len(args) <= 5:
             raise OpTypeError("it takes a loss, parameters, data, settings and a state, by position")
         _check_private(job)
+        sources = combine(entry.facts for entry in job.inputs).sources
         private = any(entry.facts is not OPEN for entry in job.inputs)
-        task = self._task(args, self._least_rows(job), private)
+        task = self._task(args, least_rows(self._policy, sources, job.store.user), private)
+        if private:
+            job.plan = task.loss.plan.digest
+            self._plans.keep(task.loss.plan, job.store.user)
         for entry in job.results:
             entry.facts = _facts(job, task)
         job.results[0].run = job.results[1].run = Run()
@@ -154,12 +159,6 @@ class Trainings:
         loss.check(task.example(task.sizes[0]))
         return task
 
-    def _least_rows(self, job: Job) -> int:
-        """Return how many rows a step has at least, by what the owners of the data say."""
-        sources = combine(entry.facts for entry in job.inputs).sources
-        terms = (self._policy.terms(source, job.store.user).train for source in sources)
-        return max((one.min_rows for one in terms if one is not None), default=1)
-
     def _seconds(self, task: Task) -> float:
         """Return how long it takes, as far as is known."""
         known = task.known(task.sizes[0])
@@ -169,6 +168,20 @@ class Trainings:
         if seconds > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
         return seconds
+
+
+def least_rows(policy: Policy, sources: Iterable[str], user: str) -> int:
+    """Return the rows below which a remainder is no step of its own, by what the owners of the data say.
+
+    Args:
+        policy: the owner's.
+        sources: the private data sets.
+        user: whose training it is.
+    """
+    agreed = (policy.terms(source, user) for source in sources)
+    # Where the owner is asked, as many as are the rule otherwise.
+    terms = (one.train or (TrainTerms() if one.export == "ask" else None) for one in agreed)
+    return max((one.min_rows for one in terms if one is not None), default=1)
 
 
 class _Running:

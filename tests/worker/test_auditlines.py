@@ -32,8 +32,8 @@ def test_a_line_says_what_was_decided_on_what() -> None:
 
 def test_many_sources_are_cut_and_counted() -> None:
     names = [f"x{n:03}" for n in range(MOST_NAMED + 3)]
-    assert sources_of(entry(None, *names)) == {"sources": names[:MOST_NAMED], "more_sources": 3}
-    assert sources_of(entry(None, "a")) == {"sources": ["a"]}
+    assert sources_of(entry(None, *names).facts) == {"sources": names[:MOST_NAMED], "more_sources": 3}
+    assert sources_of(entry(None, "a").facts) == {"sources": ["a"]}
 
 
 def test_how_often_the_same_was_asked() -> None:
