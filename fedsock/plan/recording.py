@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,21 @@ def kinds(leaves: Sequence[Any]) -> tuple[Any, ...] | None:
     return tuple(parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a checked run found out, and holds for all whose inputs are of the same kinds.
+
+    Attributes:
+        nbytes: bytes that its values took at most at one time, beside the inputs.
+        seconds: how long it is expected to take.
+        steady: no step depends on values: the next run needs no check.
+    """
+
+    nbytes: int
+    seconds: float
+    steady: bool
+
+
 class _Seen:
     """What is known of calls of one kind.
 
@@ -77,6 +93,28 @@ class Gradient:
         self._plan = plan
         self._argnums = tuple(argnums)
         self._seen: dict[tuple[Any, ...], _Seen] = {}
+        self._known: dict[tuple[Any, ...], Known] = {}
+
+    def known(self, leaves: Sequence[Any]) -> Known | None:
+        """Return what is known of a call like this, if somebody found it out.
+
+        Args:
+            leaves: the plan's inputs.
+        """
+        key = kinds(leaves)
+        return None if key is None else self._known.get(key)
+
+    def know(self, leaves: Sequence[Any], known: Known) -> None:
+        """Keep what a checked run found out.
+
+        Args:
+            leaves: its inputs.
+            known: what it takes, there and back.
+        """
+        if (key := kinds(leaves)) is not None:
+            if len(self._known) >= MOST_TAPES:
+                self._known.clear()
+            self._known[key] = known
 
     def __call__(self, leaves: Sequence[Any]) -> Found:
         """Return the value and the gradients.

@@ -7,7 +7,6 @@ success, shape or dtype depends on values, the next such run needs no check, onl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,28 +17,13 @@ from fedsock.ops.registry import SECONDS_PER_BYTE
 from fedsock.ops.tape import FAILS_BY_VALUE, tape_bytes
 from fedsock.plan.gradient import Look, value_and_gradient
 from fedsock.plan.numbers import NUMBERS, OPERATIONS
-from fedsock.plan.recording import Gradient, kinds
+from fedsock.plan.recording import Gradient, Known, kinds
 from fedsock.plan.steps import GRADIENT, PYTHON, Plan, Spec, Step, spec_of
 from fedsock.plan.trees import references
 from fedsock.protocol.values import Reference
 
 MOST_KNOWN = 256
 """Kinds of calls that a plan remembers; past it all are forgotten."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a checked run found out, and holds for all whose arguments are alike.
-
-    Attributes:
-        nbytes: bytes that its values took at most at one time, beside the arguments.
-        seconds: how long it is expected to take.
-        steady: no step depends on values: the next run needs no check.
-    """
-
-    nbytes: int
-    seconds: float
-    steady: bool
 
 
 class Watch:

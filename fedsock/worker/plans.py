@@ -5,9 +5,8 @@ No I/O. A plan is a text that the session sent once; it is read when it is first
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.store import Entry, Run
 
 MOST_PLANS = 256
-"""Plans that are kept ready to run; the one that was used longest ago goes first."""
+"""Plans that a process keeps ready to run; the one that was used longest ago goes first."""
 
 UNKNOWN_SECONDS = 1.0
 """What a run is expected to take that was never made: it gets a thread."""
@@ -39,7 +38,6 @@ class Plans:
 
     def __init__(self, op_seconds: float) -> None:
         self._op_seconds = op_seconds
-        self._ready: OrderedDict[str, Replay] = OrderedDict()
 
     def begin(self, job: Job) -> Compute:
         """Return what runs a plan.
@@ -93,17 +91,15 @@ class Plans:
         Raises:
             PlanInvalid, UnknownOp: it is no plan, or none for this worker.
         """
-        found = self._ready.get(text)
-        if found is None:
-            plan = Plan.from_json(text)
-            if any(step.op == GRADIENT for step in plan.steps):
-                autograd()  # a missing extra is found before private data can make a secret of it
-            found = Replay(plan)
-            self._ready[text] = found
-            if len(self._ready) > MOST_PLANS:
-                self._ready.popitem(last=False)
-        self._ready.move_to_end(text)
-        return found
+        return _ready(text)
+
+
+@lru_cache(MOST_PLANS)
+def _ready(text: str) -> Replay:
+    plan = Plan.from_json(text)
+    if any(step.op == GRADIENT for step in plan.steps):
+        autograd()  # a missing extra is found before private data can make a secret of it
+    return Replay(plan)
 
 
 def _mark(job: Job, digest: str) -> None:

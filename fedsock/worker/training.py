@@ -17,6 +17,7 @@ from fedsock.plan.batches import edges
 from fedsock.plan.boxes import autograd
 from fedsock.plan.gradient import value_and_gradient
 from fedsock.plan.optimizers import State
+from fedsock.plan.recording import Known
 from fedsock.plan.replay import Inside, Replay
 from fedsock.plan.settings import Training
 from fedsock.plan.training import check_params, rows_of, train
@@ -31,9 +32,6 @@ from fedsock.worker.failures import too_long
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.plans import UNKNOWN_SECONDS, Guard, Plans
 from fedsock.worker.store import Entry, Run
-
-GRADIENT_COST = 5
-"""A loss with its gradient takes about so many times what the loss alone takes, in time and in memory."""
 
 T = TypeVar("T")
 
@@ -79,6 +77,10 @@ class Task:
         """Return the loss's inputs for a batch."""
         leaves = dict(zip((*self.by, *self.on), (*params, *batch), strict=True))
         return [leaves[place] for place in range(len(leaves))]
+
+    def known(self, rows: int) -> Known | None:
+        """Return what a step on so many rows takes, if that is known."""
+        return self.loss.gradient(self.by).known(self.example(rows))
 
     def example(self, rows: int) -> list[Array]:
         """Return inputs that look like those of a batch."""
@@ -157,10 +159,10 @@ class Trainings:
 
     def _seconds(self, task: Task) -> float:
         """Return how long it takes, as far as is known."""
-        known = task.loss.known(task.example(max(task.sizes)))
+        known = task.known(max(task.sizes))
         if known is None:
             return UNKNOWN_SECONDS
-        seconds = known.seconds * GRADIENT_COST * task.steps
+        seconds = known.seconds * task.steps
         if seconds > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
         return seconds
@@ -200,14 +202,24 @@ class _Running:
         """
         task = self._task
         for rows in sorted(task.sizes, reverse=True):
-            example = task.example(rows)
-            [value] = task.loss.run(example, self._guard)
-            if np.ndim(value) or np.asarray(value).dtype.kind != "f":
-                raise OpValueError("a loss gives one floating-point number: the mean over the rows of a batch")
-            value_and_gradient(task.loss.plan, example, task.by, Inside(self._guard).look)
-        known = task.loss.known(task.example(max(task.sizes)))
-        if known is not None and (seconds := known.seconds * GRADIENT_COST * task.steps) > self._op_seconds:
+            known = task.known(rows)
+            if known is None or not known.steady:
+                self._found_out(task.example(rows))
+        known = task.known(max(task.sizes))
+        if known is not None and (seconds := known.seconds * task.steps) > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
+
+    def _found_out(self, example: Sequence[Array]) -> None:
+        task, guard = self._task, self._guard
+        guard.nbytes, guard.most, before = 0, 0, guard.seconds
+        [value] = task.loss.run(example, guard)
+        if np.ndim(value) or np.asarray(value).dtype.kind != "f":
+            raise OpValueError("a loss gives one floating-point number: the mean over the rows of a batch")
+        inside = Inside(guard)
+        value_and_gradient(task.loss.plan, example, task.by, inside.look)
+        known = task.loss.known(example)
+        steady = inside.steady and known is not None and known.steady
+        task.loss.gradient(task.by).know(example, Known(guard.most, guard.seconds - before, steady))
 
 
 def _streamed(values: Generator[Any, None, T], emit: Callable[[Any], None]) -> T:
@@ -254,5 +266,5 @@ def _nbytes(task: Task) -> int:
     moments = sum(leaf.nbytes for moment in task.state.moments for leaf in moment)
     rows = max(task.sizes)
     batch = sum(leaf[:rows].nbytes for leaf in task.data)
-    example = task.loss.known(task.example(rows))
-    return 4 * params + 2 * moments + batch + GRADIENT_COST * (0 if example is None else example.nbytes)
+    known = task.known(rows)
+    return 4 * params + 2 * moments + batch + (0 if known is None else known.nbytes)

@@ -1,35 +1,38 @@
-"""The real digits that are learned from, and the model: 64-32-10 with ReLU."""
+"""D, digits learned by federated averaging: how many are read rightly, and how it compares with a loop in numpy."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import statistics
+import time
+from collections.abc import AsyncIterator
 
-import numpy as np
+from fedsock.federated import partition
+from tests.benchmarks.figures import Figure, Goal
+from tests.benchmarks.rounds import Effort
+from tests.federated.digits import WAYS, accuracy, begun, difference, digits, fitted, plain
 
-import fedsock
-from fedsock.typing import Array
-
-DATA = Path(__file__).resolve().parents[2] / "workers" / "data"
-
-
-@fedsock.plan
-def loss(params: Any, x: Any, y: Any) -> Any:
-    """Return the mean cross-entropy of the softmax."""
-    z = np.maximum(x @ params["w1"] + params["b1"], 0) @ params["w2"] + params["b2"]
-    z = z - z.max(axis=1, keepdims=True)
-    return (np.log(np.exp(z).sum(axis=1)) - (z * (y[:, None] == np.arange(10))).sum(axis=1)).mean()
+ROUNDS, SEEDS, APART = 50, 3, 1e-9
+LEAST = {"IID": 96.5, "Dirichlet 0.5": 95.5, "Dirichlet 0.1": 91.0, "2 shards": 90.0}
+"""How the rows come to ten workers -> percent read rightly, the mean over seeds, after all rounds."""
 
 
-def digits() -> tuple[Array, Array]:
-    """Return all images, and what they show."""
-    halves = [np.load(DATA / f"{name}_digits.npz") for name in ("alice", "bob")]
-    pixels, labels = (np.concatenate([half[key] for half in halves]) for key in ("pixels", "labels"))
-    return pixels / 16, labels.astype(np.int64)
-
-
-def parameters() -> dict[str, Array]:
-    """Return parameters to begin with."""
-    rng = np.random.default_rng(0)
-    w1, w2 = (rng.normal(size=(wide, out)) * np.sqrt(2 / wide) for wide, out in ((64, 32), (32, 10)))
-    return {"w1": w1, "b1": np.zeros(32), "w2": w2, "b2": np.zeros(10)}
+async def federated_digits(effort: Effort) -> AsyncIterator[Figure]:
+    """Ten workers, a network 64-32-10, five local epochs in batches of ten."""
+    count, seeds = effort.count(ROUNDS), effort.count(SEEDS)
+    for way, split in WAYS.items():
+        read, apart, ours, bare = [], [], [], []
+        for seed in range(seeds):
+            train, test = digits(seed)
+            parts = partition.parts(train, split(train["y"], seed))
+            start = time.perf_counter()
+            result = await fitted(parts, begun(seed), count, seed)
+            middle = time.perf_counter()
+            loop = plain(parts, begun(seed), count, seed)
+            ours.append((middle - start) / count)
+            bare.append((time.perf_counter() - middle) / count)
+            read.append(100 * accuracy(result.params, test))
+            apart.append(difference(result.params, loop))
+        yield Figure(f"D digits, {way}, mean of {seeds}", "%", (statistics.mean(read),), goal=Goal(LEAST[way]))
+        most = Goal(APART, most=True, worst=True)
+        yield Figure(f"D digits, {way}, parameters beside numpy's", "", tuple(apart), goal=most)
+        yield Figure(f"D digits, {way}, a round beside numpy's", "s", tuple(ours), tuple(bare))

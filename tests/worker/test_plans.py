@@ -11,6 +11,7 @@ import pytest
 from fedsock.plan import boxes, grad
 from fedsock.plan.program import Program
 from fedsock.protocol import messages as m
+from fedsock.worker import plans
 from fedsock.worker.datasets import datasets_from_mapping
 from fedsock.worker.engine import Engine
 from fedsock.worker.plans import MOST_PLANS
@@ -170,9 +171,17 @@ def test_a_cancelled_run_ends_between_its_steps() -> None:
 def test_only_so_many_plans_are_kept_ready() -> None:
     driver = Driver()
     for id in range(MOST_PLANS + 5):
-        text = text_of(lambda x, k=id: x + k, 1.0)
-        driver.say(put(2 * id + 1, text), op(2 * id + 2, "run", ref(2 * id + 1), 1.0, id))
-    assert len(driver.engine._runner._privately._carried_out["run"].__self__._ready) <= MOST_PLANS
+        text = text_of(lambda x: x + id * 1.0, 1.0)  # noqa: B023  # it is recorded at once
+        driver.say(put(2 * id + 1, text), op(2 * id + 2, "run", ref(2 * id + 1), 1.0))
+    assert plans._ready.cache_info().currsize == MOST_PLANS
+
+
+def test_workers_of_one_process_make_a_plan_ready_once() -> None:
+    text = text_of(lambda x: x * 3 + 0.125, np.zeros(3))
+    before = plans._ready.cache_info().misses
+    for driver in (Driver(), Driver()):
+        driver.say(put(1, text), op(2, "zeros", 3), op(3, "run", ref(1), ref(2)))
+    assert plans._ready.cache_info().misses == before + 1
 
 
 def test_errors_say_where_the_failing_step_was_written() -> None:
