@@ -36,10 +36,10 @@ ALONE: dict[str, Callable[[Effort], AsyncIterator[Figure]]] = {
     "dp": noisy_releases,
     "plan": plans,
     "fit": empty_rounds,
-    "digits": federated_digits,
     "models": large_rounds,
     "peaks": peaks,
     "simulation": simulations,
+    "digits": federated_digits,
     "start": startup,
 }
 CASES = (*ON_A_ROAD, *ALONE)

@@ -10,7 +10,7 @@ from fedsock.federated import FedAvg, LocalSGD, partition
 from tests.benchmarks.figures import Figure, Goal
 from tests.benchmarks.rounds import Effort, rounds
 from tests.benchmarks.startup import interpreter
-from tests.federated.digits import begun, loss_plan, rows
+from tests.federated.digits import begun, cross_entropy, digits
 
 WORKERS = 100
 FRACTION = 0.1
@@ -31,10 +31,9 @@ async def simulations(effort: Effort) -> AsyncIterator[Figure]:
     [whole] = await rounds(scripts, whole_script)
     yield Figure("S script, 10 rounds, 10 virtual workers", "s", whole, goal=Goal(SCRIPT_SECONDS, most=True))
     workers, count = effort.count(WORKERS, 10), effort.count(20, 2)
-    x, y = rows()
-    params = begun(0)
-    loss = loss_plan()
-    parts = partition.parts({"x": x, "y": y}, partition.iid(len(y), workers, seed=0))
+    (train, _), params, loss = digits(0), begun(0), fedsock.plan(cross_entropy)
+    loss.trace(params, train["x"], train["y"])
+    parts = partition.parts(train, partition.iid(len(train["y"]), workers, seed=0))
     policy = {"train": {"plans": [loss.digest], "min_rows": 1}}
 
     async def started() -> float:
