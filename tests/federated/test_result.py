@@ -58,3 +58,8 @@ def test_as_a_picture() -> None:
 
 def test_of_no_rounds() -> None:
     assert FitResult([], []).plot().axes == []
+
+
+def test_the_training_loss_comes_first() -> None:
+    only_a_worker_told = Round(1, None, None, {"acc": 0.1}, {"bob": REPORT}, [], 0.7)
+    assert [panel.get_title() for panel in FitResult([], [only_a_worker_told]).plot().axes] == ["training loss", "acc"]
