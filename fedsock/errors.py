@@ -27,7 +27,9 @@ FedsockError
 ├── FitError                  a federated fit that can't go on
 │   ├── NotEnoughWorkers      fewer workers gave an update than the strategy needs
 │   ├── UpdateRejected        what a worker gave can't be averaged (ValueError)
-│   └── CheckpointCorrupt     a checkpoint's file is none, or was damaged (ValueError)
+│   ├── WorkerStateLost       a worker no longer has what it kept between rounds
+│   ├── CheckpointCorrupt     a checkpoint's file is none, or was damaged (ValueError)
+│   └── CheckpointUnwritable  a round can't be kept on disk; the last checkpoint is as it was (OSError)
 ├── WrongLoop                 used from another thread or event loop (RuntimeError)
 ├── PointerError
 │   ├── PointersApart         operands live at two workers (ValueError)
@@ -233,10 +235,22 @@ class UpdateRejected(FitError, ValueError):
     code = "update_rejected"
 
 
+class WorkerStateLost(FitError):
+    """A worker no longer has the optimizer's state that it kept between rounds; says which, and what to do."""
+
+    code = "worker_state_lost"
+
+
 class CheckpointCorrupt(FitError, ValueError):
     """A checkpoint's file is none, or was damaged; says which."""
 
     code = "checkpoint_corrupt"
+
+
+class CheckpointUnwritable(FitError, OSError):
+    """A round can't be kept in a checkpoint; the one of the round before is as it was."""
+
+    code = "checkpoint_unwritable"
 
 
 class WrongLoop(FedsockError, RuntimeError):

@@ -61,7 +61,7 @@ class Federation(ABC):
             task: in place of a loss, of the workers' owners, called with the parameters and what ``config`` says; it
                 returns (params, n, metrics), or a dict of these.
             trainer: in place of both, what each worker does in a round.
-            options: rounds, strategy, … as ``federated.fit.Options`` has them.
+            options: rounds, strategy, evaluate, … as ``federated.fit.Options`` has them.
 
         Raises:
             ConfigError: an option can't be, or not exactly one of loss, task and trainer is given.
@@ -72,6 +72,7 @@ class Federation(ABC):
             raise ConfigError("a loss takes data=(names of data sets), and nothing else does")
         if loss is not None:
             trainer = LossTrainer(loss, (data,) if isinstance(data, str) else tuple(data), params)
+            options.setdefault("evaluate_data", data)
         return Fit(self._open_session, params, trainer or TaskTrainer(str(task)), Options(**options))
 
     async def virtual_workers(

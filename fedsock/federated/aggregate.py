@@ -22,6 +22,9 @@ MOST_ROWS = 10**9
 LARGEST = 1e300
 """A parameter times its weight is at most this, so that no sum of them overflows."""
 
+LARGEST_TOLD = 1e270
+"""A loss or metric is at most this: times its rows, no mean of them overflows."""
+
 MOST_METRICS = 100
 """Metrics of one worker in a round."""
 
@@ -154,14 +157,14 @@ def check(update: Update, like: Tree, most_rows: int = MOST_ROWS) -> Update:
     for place, (leaf, sent) in enumerate(zip(flatten(update.params), flatten(like), strict=True)):
         if fault := _leaf_fault(leaf, sent, int(n)):
             raise wrong(f"its parameter {place} {fault}")
-    loss = None if update.loss is None else _number(update.loss, "loss", wrong)
+    loss = None if update.loss is None else number(update.loss, "loss", wrong)
     if not isinstance(update.metrics, Mapping) or len(update.metrics) > MOST_METRICS:
         raise wrong(f"its metrics are no dict of at most {MOST_METRICS} numbers")
     metrics = {}
     for name, value in update.metrics.items():
         if not isinstance(name, str) or len(name) > MOST_NAME_CHARS:
             raise wrong(f"the name of a metric is no text of at most {MOST_NAME_CHARS} characters")
-        metrics[name] = _number(value, f"metric {name!r}", wrong)
+        metrics[name] = number(value, f"metric {name!r}", wrong)
     return Update(update.worker, update.params, int(n), loss, metrics)
 
 
@@ -176,16 +179,26 @@ def _leaf_fault(leaf: Any, sent: Array, n: int) -> str:
     return ""
 
 
-def _number(value: Any, what: str, wrong: Callable[[str], UpdateRejected]) -> float:
+def number(value: Any, what: str, wrong: Callable[[str], UpdateRejected]) -> float:
+    """Return a finite number that a worker told.
+
+    Args:
+        value: what it gave; nothing of it is trusted.
+        what: it is, for the error.
+        wrong: makes the error of a text.
+
+    Raises:
+        UpdateRejected: it is none.
+    """
     if np.ndim(value) != 0 or not isinstance(value, (int, float, np.integer, np.floating, np.bool_, np.ndarray)):
         raise wrong(f"its {what} is no number but a {type(value).__name__}")
     try:
-        number = float(value)
+        found = float(value)
     except (TypeError, ValueError, OverflowError):
         raise wrong(f"its {what} is no number") from None
-    if not math.isfinite(number):
-        raise wrong(f"its {what} is NaN or infinite")
-    return number
+    if not abs(found) <= LARGEST_TOLD:
+        raise wrong(f"its {what} is NaN, infinite or absurdly large")
+    return found
 
 
 class WeightedMean:

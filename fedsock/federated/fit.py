@@ -5,25 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import inspect
-import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fedsock.errors import ConfigError, WorkerTimeout
+from fedsock.errors import ConfigError, FitError, WorkerTimeout
 from fedsock.federated import checkpoint
 from fedsock.federated.aggregate import MOST_ROWS, checked_params, flatten, frozen, rebuilt, same_form
 from fedsock.federated.checkpoint import Checkpoint
+from fedsock.federated.evaluation import Evaluate, evaluator
 from fedsock.federated.local import LocalSGD
 from fedsock.federated.progress import Line
 from fedsock.federated.result import Dropped, FitResult, Round
-from fedsock.federated.rounds import Attempt, Config, Setting, too_few
+from fedsock.federated.rounds import Attempt, Config, Setting, too_few, unable
 from fedsock.federated.strategies import FedAvg, Strategy
 from fedsock.federated.trainers import Trainer
+from fedsock.plan.trees import paths
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.session import Session
 from fedsock.typing import Tree
@@ -31,10 +31,8 @@ from fedsock.typing import Tree
 LOOK_SECONDS = 0.2
 """How often to see who is there, while too few are."""
 
-Metrics = Mapping[str, float]
-
-Evaluate = Callable[[Tree], Metrics | Awaitable[Metrics]]
-"""Parameters -> name -> number; may be a coroutine function."""
+Workers = Iterable[WorkerHandle | str]
+"""Workers, or their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +45,22 @@ class Options:
         local: the training at the workers.
         config: what is told to each worker beside: a dict, or (round, worker) -> dict.
         workers: names or handles of those that may take part; None: all that are there.
-        evaluate: function of the parameters at the session, after each round: -> {name: number}.
+        evaluate: after each round: a function at the session, parameters -> {name: number}; or a plan
+            ``metrics(params, *data)`` that gives a scalar or a dict of scalars: workers run it on their own data, and
+            ``r.metrics`` has the means, weighted by rows. Each run is an export of that plan, which an owner who counts
+            rounds counts by itself: for a plan that is the loss too, a round costs two.
+        evaluate_data: names of the data sets that such a plan takes; those of the loss, if not said.
+        held_out: names or handles of workers that never train: they alone evaluate; none: all that may take part and
+            have the data do, whoever trained in the round.
         seed: of who is chosen, and of the workers' draws (``local.seed_of``).
-        deadline: seconds for the workers' training, and again for each update's way; None waits as long as it takes.
+        deadline: seconds for the workers' training, again for each update's way, and for a worker's evaluation; None
+            waits as long as it takes.
         retries: how often a round is tried again in which too few workers counted.
         patience: seconds that a try waits for workers that aren't there.
         stop: rounds so far -> whether to stop, such as ``EarlyStop``.
         checkpoint: file that is written after each round.
-        resume: go on from the checkpoint if there is one; otherwise one that is there is an error.
+        resume: go on from the checkpoint if there is one, of the same training, strategy, seed and form of parameters;
+            with all else the same too, to the numbers of an unbroken fit. Otherwise one that is there is an error.
         most_rows: a worker that says it has more is dropped.
         progress: whether to show a line; None: in a terminal or a notebook.
 
@@ -66,8 +72,10 @@ class Options:
     strategy: Strategy | None = None
     local: LocalSGD | None = None
     config: Config = None
-    workers: Iterable[WorkerHandle | str] | None = None
+    workers: Workers | None = None
     evaluate: Evaluate | None = None
+    evaluate_data: str | Sequence[str] = ()
+    held_out: Workers = ()
     seed: int = 0
     deadline: float | None = None
     retries: int = 2
@@ -83,6 +91,10 @@ class Options:
             value = getattr(self, name)
             if type(value) is not int or value < low:
                 raise ConfigError(f"{name}={value!r}: expected a whole number, {low} or more")
+        for name in ("deadline", "patience"):
+            value = getattr(self, name)
+            if (name, value) != ("deadline", None) and not (type(value) in (int, float) and value >= 0):
+                raise ConfigError(f"{name}={value!r}: expected seconds, 0 or more")
         if self.resume and self.checkpoint is None:
             raise ConfigError("resume=True needs checkpoint=PATH")
 
@@ -118,11 +130,22 @@ class Fit:
             deadline=options.deadline,
             most_rows=options.most_rows,
         )
-        named = options.workers
-        self._allowed = None if named is None else {one if isinstance(one, str) else one.name for one in named}
+        if self._setting.local.keep_state and not trainer.keeps_state:
+            raise ConfigError("keep_state=True is of a fit with a loss; what a task keeps is its owner's")
+        self._held_out = _names(options.held_out)
+        self._allowed = None if options.workers is None else _names(options.workers)
+        if both := self._held_out & (self._allowed or set()):
+            raise ConfigError(f"{', '.join(sorted(both))}: either trains (workers=) or is held out (held_out=)")
+        if self._allowed == set():
+            raise ConfigError("workers=: nobody is named; leave it out for all that are there")
+        data = (options.evaluate_data,) if isinstance(options.evaluate_data, str) else tuple(options.evaluate_data)
+        limits = {"deadline": options.deadline, "most_rows": options.most_rows}
+        self._evaluator = evaluator(options.evaluate, data, sorted(self._held_out), **limits)
         self._path = None if options.checkpoint is None else Path(options.checkpoint)
         self._rounds: list[Round] = []
         self._running: AsyncGenerator[Round, None] | None = None
+        self._resumed: Checkpoint | None = None
+        self._prepared = False
         self._failed: BaseException | None = None
         self._watched = True  # round by round, by who may print or leave after each
 
@@ -150,8 +173,12 @@ class Fit:
 
         Raises:
             NotEnoughWorkers: too few workers counted, again and again.
+            WorkerStateLost: a worker no longer has what it kept of its last round.
             CheckpointCorrupt: the file to resume from is damaged.
-            ConfigError: it is another fit's, or a function that was given answers what it can't.
+            CheckpointUnwritable: the round was played, and is in ``result``, but can't be kept.
+            ConfigError: the checkpoint is another fit's, or a function that was given answers what it can't.
+            PlanError: nobody can train on the loss.
+            FitError: it was cancelled before.
         """
         self._session.check_loop()
         if self._failed is not None:
@@ -161,6 +188,11 @@ class Fit:
         try:
             return await anext(self._running)
         except StopAsyncIteration:
+            raise
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            # Raised again, it would look as if whoever awaits this fit next had been cancelled.
+            told = "" if self._path is None else "; another fit with resume=True goes on from its checkpoint"
+            self._failed = FitError(f"the fit was cancelled in round {len(self._rounds) + 1}{told}")
             raise
         except BaseException as error:
             self._failed = error
@@ -195,6 +227,7 @@ class Fit:
         last: Sequence[Dropped] = ()
         for _ in range(self._options.retries + 1):
             workers = await self._present(number, last)
+            self._prepare(list(workers.values()))
             # Who failed in this round is asked again only where it can't do without.
             failed = {gone.name for gone in dropped}
             others = {name: one for name, one in workers.items() if name not in failed}
@@ -204,9 +237,12 @@ class Fit:
             dropped += last
             if outcome.params is not None:
                 params = self._checked(outcome.params)
-                metrics = await self._evaluated(params)
+                self._setting.trainer.counted(number, outcome.workers)
+                found = await self._evaluator.run(params, self._evaluating())
+                dropped += found.dropped
                 seconds = loop.time() - begun
-                return Round(number, params, outcome.loss, metrics, outcome.workers, tuple(dropped), seconds)
+                told = (found.metrics, outcome.workers, tuple(dropped), seconds, found.workers)
+                return Round(number, params, outcome.loss, *told)
         raise too_few(number, strategy.min_workers, sorted(workers), last)
 
     async def _present(self, number: int, last: Sequence[Dropped]) -> dict[str, WorkerHandle]:
@@ -222,14 +258,30 @@ class Fit:
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise too_few(number, least, sorted(self._there()), last) from None
+            others = unable(self._setting.trainer, self._session.workers, self._allowed, self._held_out)
+            raise too_few(number, least, sorted(self._there()), last, others) from None
+
+    def _prepare(self, workers: Sequence[WorkerHandle]) -> None:
+        """Find out, before the first round, what is wrong with the training whoever does it."""
+        if not self._prepared:
+            self._setting.trainer.prepare(workers)
+            self._evaluator.prepare(self._params, self._evaluating())
+            if self._resumed is not None:
+                self._check_same(self._resumed)
+            self._prepared = True
 
     def _there(self) -> dict[str, WorkerHandle]:
         return {
             name: worker
             for name, worker in self._session.workers.items()
-            if (self._allowed is None or name in self._allowed) and self._setting.trainer.serves(worker)
+            if (self._allowed is None or name in self._allowed)
+            and name not in self._held_out
+            and self._setting.trainer.serves(worker)
         }
+
+    def _evaluating(self) -> Mapping[str, WorkerHandle]:
+        """Return the workers among which those that evaluate are."""
+        return self._session.workers if self._held_out else self._there()
 
     def _checked(self, params: Tree) -> Tree:
         """Return what a strategy made, if it can be trained on: a user's strategy may err."""
@@ -247,25 +299,12 @@ class Fit:
             leaves.append(frozen(np.ascontiguousarray(array).reshape(array.shape)))
         return rebuilt(self._params, leaves)
 
-    async def _evaluated(self, params: Tree) -> Metrics:
-        if self._options.evaluate is None:
-            return {}
-        found = self._options.evaluate(params)
-        metrics = await found if inspect.isawaitable(found) else found
-        if not isinstance(metrics, Mapping):
-            raise ConfigError(f"evaluate: expected a dict of numbers, not a {type(metrics).__name__}")
-        numbers = {}
-        for name, value in metrics.items():
-            if not isinstance(name, str) or np.ndim(value) != 0 or not math.isfinite(value):
-                raise ConfigError(f"evaluate: {name!r} is {value!r}, no finite number")
-            numbers[name] = float(value)
-        return numbers
-
     # ---- checkpoints
 
     async def _begin(self) -> None:
         if self._path is None:
             return
+        await asyncio.to_thread(checkpoint.check_place, self._path)
         if not self._options.resume:
             if await asyncio.to_thread(self._path.exists):
                 told = "resume=True goes on from it, another path begins anew"
@@ -275,20 +314,35 @@ class Fit:
             found = await asyncio.to_thread(checkpoint.load, self._path)
         except FileNotFoundError:
             return
-        strategy = self._setting.strategy
-        same = (found.seed, found.strategy) == (self._options.seed, type(strategy).__name__)
-        leaves = flatten(self._params)
-        if not same or [(one.shape, one.dtype) for one in found.leaves] != [(one.shape, one.dtype) for one in leaves]:
-            told = f"seed {found.seed}, {found.strategy}, {len(found.leaves)} arrays"
-            raise ConfigError(f"{self._path} is of another fit: {told}; seed, strategy and parameters must be the same")
-        strategy.restore(found.state)
+        known = self._setting.trainer.about is not None
+        self._check_same(found if known else replace(found, training=None))
+        self._resumed = found
+        self._setting.strategy.restore(found.state)
         self._params = rebuilt(self._params, map(frozen, found.leaves))
         self._rounds = list(found.rounds)
+        for one in self._rounds:
+            self._setting.trainer.counted(one.number, one.workers)
+
+    def _check_same(self, found: Checkpoint) -> None:
+        if told := "; ".join(found.differences(self._checkpoint())):
+            raise ConfigError(f"{self._path} is of another fit: {told}. Fit that again, or take another path")
+
+    def _checkpoint(self) -> Checkpoint:
+        strategy = self._setting.strategy
+        return Checkpoint(
+            self._options.seed,
+            type(strategy).__name__,
+            self._setting.trainer.about,
+            list(self._rounds),
+            list(paths(self._params, "params")),
+            flatten(self._params),
+            strategy.state(),
+        )
 
     async def _keep(self) -> None:
         if self._path is not None:
-            strategy = self._setting.strategy
-            made = Checkpoint(
-                self._options.seed, type(strategy).__name__, self._rounds, flatten(self._params), strategy.state()
-            )
-            await asyncio.to_thread(checkpoint.save, self._path, made)
+            await asyncio.to_thread(checkpoint.save, self._path, self._checkpoint())
+
+
+def _names(workers: Workers) -> set[str]:
+    return {one if isinstance(one, str) else one.name for one in ([workers] if isinstance(workers, str) else workers)}

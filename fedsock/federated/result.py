@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fedsock.federated import frames, pictures
@@ -32,6 +32,19 @@ class WorkerReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a plan found at one worker.
+
+    Attributes:
+        n: rows it was evaluated on.
+        metrics: name -> number.
+    """
+
+    n: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """A worker that was asked and didn't count.
 
@@ -52,10 +65,11 @@ class Round:
         number: counted from 1.
         params: after it; None in ``FitResult.rounds``, which would hold as many models as rounds.
         loss: mean training loss, weighted by rows; None when no worker told one.
-        metrics: what ``evaluate`` gave.
+        metrics: what ``evaluate`` gave, by its names; of a plan the mean over the workers, NaN where none told any.
         workers: name -> report of those that counted.
-        dropped: those that didn't, of every try of the round.
+        dropped: those that didn't, of every try of the round, and of its evaluation.
         seconds: that it took, evaluation included.
+        evaluated: name -> what a plan found there.
     """
 
     number: int
@@ -65,6 +79,7 @@ class Round:
     workers: Mapping[str, WorkerReport]
     dropped: Sequence[Dropped]
     seconds: float
+    evaluated: Mapping[str, Evaluation] = field(default_factory=dict)
 
     def value(self, name: str) -> float | None:
         """Return a metric, or the training loss for "loss" unless a metric is called so; None: there is none.
@@ -130,6 +145,8 @@ def _panels(rounds: Sequence[Round]) -> dict[str, pictures.Panel]:
         add(one.number, {"training loss": one.loss, **one.metrics})
         for worker, report in one.workers.items():
             add(one.number, {"training loss": report.loss, **report.metrics}, worker)
+        for worker, found in one.evaluated.items():
+            add(one.number, found.metrics, worker)
     return {name: panel for name, panel in panels.items() if panel.all or panel.each}
 
 

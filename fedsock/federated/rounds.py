@@ -5,11 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fedsock.errors import Closed, ConfigError, FedsockError, HubLost, NotEnoughWorkers, WorkerTimeout, WrongLoop
+from fedsock.errors import (
+    Closed,
+    ConfigError,
+    FedsockError,
+    HubLost,
+    NotEnoughWorkers,
+    WorkerStateLost,
+    WorkerTimeout,
+    WrongLoop,
+)
 from fedsock.federated.aggregate import Update, WeightedMean, check, flatten, mean_loss
 from fedsock.federated.local import LocalSGD, seed_of
 from fedsock.federated.result import Dropped, WorkerReport
@@ -18,8 +27,8 @@ from fedsock.federated.trainers import Job, Reply, Trainer
 from fedsock.session.handle import WorkerHandle
 from fedsock.typing import Tree
 
-FATAL = (Closed, HubLost, WrongLoop)
-"""What ends a fit: not one worker's failure but the session's."""
+FATAL = (Closed, HubLost, WrongLoop, WorkerStateLost)
+"""What ends a fit: not one worker's failure but the session's, or what would change its numbers unseen."""
 
 IN_FLIGHT = 2
 """Large updates that are fetched or folded at the same time; with the sum, all that a round holds."""
@@ -61,13 +70,16 @@ class Setting:
             worker: its name.
 
         Raises:
-            ConfigError: ``config`` gave no dict with str keys.
+            ConfigError: ``config`` gave no dict with str keys, or a setting that there isn't or can't be.
         """
         config = self.config(number, worker) if callable(self.config) else self.config or {}
         if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
             raise ConfigError(f"config: expected a dict with str keys, not {config!r}")
-        local = replace(self.local, **self.strategy.local()).to_dict()
-        return Job(number, seed_of(self.seed, number, worker), local, dict(config))
+        local = replace(self.local, **self.strategy.local())
+        kept = (local.keep_state, local.on_state_lost == "fresh")
+        job = Job(number, seed_of(self.seed, number, worker), local.to_dict(), dict(config), *kept)
+        self.trainer.check(job)
+        return job
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +125,7 @@ class Attempt:
 
         Raises:
             ConfigError: the strategy chose somebody else, or ``config`` can't be.
+            WorkerStateLost: a worker no longer has what it kept of its last round.
             Closed, HubLost, WrongLoop: the session is over.
         """
         loop = asyncio.get_running_loop()
@@ -231,7 +244,9 @@ class Attempt:
         return Outcome(params, mean_loss(updates), reports, dropped)
 
 
-def too_few(number: int, least: int, there: Sequence[str], dropped: Sequence[Dropped]) -> NotEnoughWorkers:
+def too_few(
+    number: int, least: int, there: Sequence[str], dropped: Sequence[Dropped], unable: Sequence[str] = ()
+) -> NotEnoughWorkers:
     """Return the error for a round that didn't count.
 
     Args:
@@ -239,9 +254,34 @@ def too_few(number: int, least: int, there: Sequence[str], dropped: Sequence[Dro
         least: updates that the strategy needs.
         there: names of the workers that are there.
         dropped: those that were asked and didn't count, of the last try.
+        unable: why others can't be asked.
     """
-    told = [f"round {number}: the strategy needs updates of {least} workers"]
+    told = [f"round {number}: the strategy needs updates of {least} worker{'s' * (least != 1)}"]
     told += [f"able to take part: {', '.join(there[:10]) or 'nobody'}"]
     told += [f"{one.name} was dropped ({one.reason})" for one in dropped[:5]]
     told += [f"and {len(dropped) - 5} more"] if len(dropped) > 5 else []
+    told += unable[:5]
+    told += [f"and {len(unable) - 5} more"] if len(unable) > 5 else []
     return NotEnoughWorkers("; ".join(told))
+
+
+def unable(
+    trainer: Trainer, workers: Mapping[str, WorkerHandle], allowed: Set[str] | None, held_out: Set[str] = frozenset()
+) -> list[str]:
+    """Return why workers can't take part.
+
+    Args:
+        trainer: of the fit.
+        workers: that are there, by name.
+        allowed: names of those that may take part; None: all.
+        held_out: names of those that only evaluate.
+    """
+    told = [f"{name} isn't there" for name in sorted((allowed or set()) - workers.keys())]
+    for name in sorted(workers):
+        if name in held_out:
+            told.append(f"{name} is held out")
+        elif allowed is not None and name not in allowed:
+            told.append(f"{name} isn't among workers=")
+        elif not trainer.serves(workers[name]):
+            told.append(f"{name} {trainer.lacks(workers[name]) or 'has no part in this training'}")
+    return told or ([] if workers else ["no worker is at the hub; python -m fedsock.worker --help says how one comes"])

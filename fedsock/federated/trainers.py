@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from fedsock.errors import UpdateRejected
+from fedsock.errors import ConfigError, OpFailed, PlanMismatch, UpdateRejected, WorkerStateLost
 from fedsock.federated.aggregate import Update
+from fedsock.federated.states import States
+from fedsock.plan.gradient import require_gradient
 from fedsock.plan.program import Program
+from fedsock.plan.settings import Training
+from fedsock.plan.steps import Plan
+from fedsock.plan.trees import references
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.pointer import Pointer
 from fedsock.typing import Tree
+
+MOST_NAMES = 10
+"""Names that an error lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +32,16 @@ class Job:
         seed: of its draws, as ``local.seed_of`` gives it.
         local: settings of the training, by name, as ``LocalSGD.to_dict`` gives them.
         config: what the fit's ``config`` says for this round and worker.
+        keep_state: the optimizer's state stays at the worker, which goes on from that of its last round.
+        fresh_state: where that is lost it begins with a new one.
     """
 
     round: int
     seed: int
     local: Mapping[str, Any]
     config: Mapping[str, Any]
+    keep_state: bool = False
+    fresh_state: bool = False
 
 
 class Reply(ABC):
@@ -60,7 +72,29 @@ class Reply(ABC):
 
 
 class Trainer(ABC):
-    """Starts trainings at workers."""
+    """Starts trainings at workers.
+
+    Attributes:
+        keeps_state: whether it can do what ``job.keep_state`` says.
+    """
+
+    keeps_state: ClassVar[bool] = False
+
+    @property
+    def about(self) -> str | None:
+        """What is trained, in a line: a fit that goes on from a checkpoint must train the same.
+
+        None: not known before ``prepare``.
+        """
+        return type(self).__name__
+
+    def lacks(self, worker: WorkerHandle) -> str:
+        """Return what a worker lacks to take part, behind its name; "" where nothing.
+
+        Args:
+            worker: its handle.
+        """
+        return ""
 
     def serves(self, worker: WorkerHandle) -> bool:
         """Return whether a worker can take part at all.
@@ -68,7 +102,27 @@ class Trainer(ABC):
         Args:
             worker: its handle.
         """
-        return True
+        return not self.lacks(worker)
+
+    def prepare(self, workers: Sequence[WorkerHandle]) -> None:  # noqa: B027  # most have nothing to look at
+        """Look, before the first round, at what is the same for all workers.
+
+        Args:
+            workers: that can take part.
+
+        Raises:
+            PlanError: nobody can train like this.
+        """
+
+    def check(self, job: Job) -> None:  # noqa: B027  # as above
+        """Look at one worker's part of a round before anything is sent.
+
+        Args:
+            job: it.
+
+        Raises:
+            ConfigError: a setting that there isn't, or that can't be.
+        """
 
     @abstractmethod
     def start(self, worker: WorkerHandle, params: Pointer, job: Job) -> Reply:
@@ -81,6 +135,14 @@ class Trainer(ABC):
 
         Raises:
             FedsockError: it can't be started.
+        """
+
+    def counted(self, round: int, workers: Iterable[str]) -> None:  # noqa: B027  # most remember nothing
+        """A round counted, now or before the fit was resumed; what was started for it otherwise came to nothing.
+
+        Args:
+            round: counted from 1.
+            workers: names of those whose updates are in it.
         """
 
 
@@ -139,13 +201,18 @@ class TaskTrainer(Trainer):
     def __init__(self, task: str) -> None:
         self._task = task
 
-    def serves(self, worker: Any) -> bool:
-        """Return whether a worker offers the task.
+    @property
+    def about(self) -> str:
+        """The task's name."""
+        return f"task {self._task}"
+
+    def lacks(self, worker: Any) -> str:
+        """Return that a worker doesn't offer the task, and which it does.
 
         Args:
             worker: its handle.
         """
-        return self._task in worker.tasks
+        return "" if self._task in worker.tasks else f"offers no task {self._task!r}{_instead(worker.tasks)}"
 
     def start(self, worker: Any, params: Pointer, job: Job) -> Reply:
         """Call the task at a worker.
@@ -167,18 +234,71 @@ class LossTrainer(Trainer):
         params: that the fit begins with: what the loss is recorded for.
     """
 
+    keeps_state = True
+
     def __init__(self, loss: Any, data: Sequence[str], params: Tree) -> None:
-        self._loss = loss
+        if not isinstance(loss, (Program, Plan)):
+            raise PlanMismatch("a loss is a plan: decorate the function with @fedsock.plan")
+        self._loss = loss if isinstance(loss, Program) else Program(None, loss)
         self._data = data
         self._params = params
+        self._states = States()
+        if not self._loss.takes(1 + len(data)):
+            told = f"a fit calls it with the parameters and data={tuple(data)!r}"
+            raise PlanMismatch(
+                f"{self._loss.__name__}({', '.join(self._loss.signature.parameters)}) takes others: {told}"
+            )
 
-    def serves(self, worker: WorkerHandle) -> bool:
-        """Return whether a worker has all the data sets.
+    @property
+    def about(self) -> str | None:
+        """The loss's digest and the data sets' names."""
+        return f"{self._loss.digest} on {', '.join(self._data)}" if self._loss.traced else None
+
+    def lacks(self, worker: WorkerHandle) -> str:
+        """Return which data sets a worker hasn't, and which it has.
 
         Args:
             worker: its handle.
         """
-        return all(name in worker.datasets for name in self._data)
+        missing = [repr(name) for name in self._data if name not in worker.datasets]
+        return f"has no data set {' nor '.join(missing)}{_instead(worker.datasets)}" if missing else ""
+
+    def prepare(self, workers: Sequence[WorkerHandle]) -> None:
+        """Record the loss for the first worker whose rows it takes, and look whether it has a gradient.
+
+        Args:
+            workers: that can take part.
+
+        Raises:
+            PlanMismatch, NotTraceable: it can't be recorded, or takes other parameters.
+            NotDifferentiable: it has none.
+            Exception: whatever its code raises for every worker's rows.
+        """
+        failed: list[Exception] = []
+        for worker in workers:
+            try:
+                self._loss.leaves((self._params, *self._rows(worker)), {})
+            except Exception as error:
+                failed.append(error)
+            else:
+                require_gradient(self._loss.plan, tuple(references(self._loss.plan.takes[0][1])))
+                return
+        if failed:
+            raise failed[0]
+
+    def check(self, job: Job) -> None:
+        """Look at the settings.
+
+        Args:
+            job: of which ``config`` goes over ``local``.
+
+        Raises:
+            ConfigError: a setting that there isn't, or that can't be.
+        """
+        try:
+            Training.from_dict(_settings(job))
+        except OpFailed as error:
+            raise ConfigError(f"the training of round {job.round}: {error}") from None
 
     def start(self, worker: Any, params: Pointer, job: Job) -> Reply:
         """Start the training at a worker.
@@ -187,9 +307,45 @@ class LossTrainer(Trainer):
             worker: its handle.
             params: a pointer to the parameters there.
             job: its settings, of which ``config`` goes over ``local``.
+
+        Raises:
+            PlanMismatch: the loss doesn't take the parameters and the data there.
+            WorkerStateLost: the worker no longer has what it kept of its last round.
         """
-        data = tuple(worker.datasets[name] for name in self._data)
-        if isinstance(self._loss, Program):
-            self._loss.leaves((self._params, *data), {})
-        settings = {**job.local, "seed": job.seed, **job.config}
-        return PointerReply(worker.train(self._loss, params, data, **settings))
+        data = self._rows(worker)
+        self._loss.leaves((self._params, *data), {})
+        settings = _settings(job)
+        if not job.keep_state:
+            return PointerReply(worker.train(self._loss, params, data, **settings))
+        try:
+            state = self._states.before(worker, job.round)
+        except WorkerStateLost:
+            if not job.fresh_state:
+                raise
+            state = None
+        trained = worker.train(self._loss, params, data, state=state, **settings)
+        self._states.made(worker.name, trained.state)
+        return PointerReply(trained)
+
+    def counted(self, round: int, workers: Iterable[str]) -> None:
+        """Note whose state goes on.
+
+        Args:
+            round: counted from 1.
+            workers: names of those whose updates are in it.
+        """
+        self._states.counted(round, workers)
+
+    def _rows(self, worker: Any) -> tuple[Any, ...]:
+        return tuple(worker.datasets[name] for name in self._data)
+
+
+def _settings(job: Job) -> dict[str, Any]:
+    return {**job.local, "seed": job.seed, **job.config}
+
+
+def _instead(there: Iterable[str]) -> str:
+    """Return which names there are, of many the first."""
+    names = sorted(there)
+    more = ", …" if len(names) > MOST_NAMES else ""
+    return f" (it has {', '.join(names[:MOST_NAMES])}{more})" if names else " (it has none)"

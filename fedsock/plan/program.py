@@ -43,17 +43,17 @@ class Program:
         self.__name__ = getattr(function, "__name__", "") or (plan.name if plan is not None else "") or "plan"
         self.__doc__ = getattr(function, "__doc__", None)
         if function is not None:
-            self._signature = inspect.signature(function)
+            self.signature = inspect.signature(function)
         else:
             assert plan is not None  # noqa: S101  # one of the two was given
-            self._signature = inspect.Signature(
+            self.signature = inspect.Signature(
                 [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name, _ in plan.takes]
             )
 
-        kinds = [parameter.kind for parameter in self._signature.parameters.values()]
+        kinds = [parameter.kind for parameter in self.signature.parameters.values()]
         # Where all arguments come by position, nothing need be bound by name.
         plain = all(kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
-        self._takes = len(kinds) if plain else -1
+        self._positional = len(kinds) if plain else -1
 
     # --- the plan -------------------------------------------------------------------------------------------
 
@@ -67,6 +67,11 @@ class Program:
         if self._plan is None:
             raise NotTraceable(f"{self.__name__} is no plan yet: call it, or write {self.__name__}.trace(*examples)")
         return self._plan
+
+    @property
+    def traced(self) -> bool:
+        """Whether there is a plan yet."""
+        return self._plan is not None
 
     @property
     def digest(self) -> str:
@@ -117,7 +122,7 @@ class Program:
         recorder = Recorder(specs, examples)
         tracers = recorder.tracers()
         given = {name: filled(part, tracers) for name, part in tree.items()}
-        arguments = inspect.BoundArguments(self._signature, given)
+        arguments = inspect.BoundArguments(self.signature, given)
         with _no_randomness(self._function):
             try:
                 gives = _with_len(self._function)(*arguments.args, **arguments.kwargs)
@@ -178,6 +183,18 @@ class Program:
                 raise mismatch(spec, is_now, leaf)
         return found
 
+    def takes(self, count: int) -> bool:
+        """Return whether it can be called with so many arguments, by position.
+
+        Args:
+            count: how many.
+        """
+        try:
+            self.signature.bind(*range(count))
+        except TypeError:
+            return False
+        return True
+
     def fits(self, trees: Sequence[Any]) -> None:
         """Raise PlanMismatch where arguments have another form than the plan's.
 
@@ -193,12 +210,15 @@ class Program:
         return filled_in_order(self.plan.gives, places)
 
     def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        bound = self._signature.bind(*args, **kwargs)
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise PlanMismatch(f"{self.__name__}{self.signature}: {error}") from None
         bound.apply_defaults()
         return dict(bound.arguments)
 
     def _flat(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
-        if not kwargs and len(args) == self._takes:
+        if not kwargs and len(args) == self._positional:
             return flatten(list(args))
         return flatten(list(self._bound(args, kwargs).values()))
 

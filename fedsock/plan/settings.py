@@ -95,7 +95,8 @@ class Training:
             raise OpTypeError("settings: expected a dict")
         unknown = given.keys() - {field.name for field in fields(cls)}
         if unknown:
-            raise OpValueError(f"settings: there is no {min(map(str, unknown))[:40]!r}")
+            told = ", ".join(field.name for field in fields(cls))
+            raise OpValueError(f"settings: there is no {min(map(str, unknown))[:40]!r}; there are {told}")
         # Lists and tuples are both lists in JSON.
         settings: dict[str, Any] = {key: tuple(value) if type(value) is list else value for key, value in given.items()}
         return cls(**settings)

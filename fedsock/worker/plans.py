@@ -18,7 +18,7 @@ from fedsock.plan.replay import Replay, Watch
 from fedsock.plan.steps import GRADIENT, Plan, Step
 from fedsock.policy.facts import OPEN, combine, trained
 from fedsock.worker.arguments import held_value, resolve
-from fedsock.worker.failures import op_error_class, too_long
+from fedsock.worker.failures import step_failure, too_long
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.store import Entry, Run
 
@@ -77,10 +77,10 @@ class Plans:
             if known.seconds > self._op_seconds:
                 raise too_long(known.seconds, self._op_seconds)
             job.store.charge(job.results[0], known.nbytes + job.weight)
-            return Compute(job, partial(_run, replay, leaves, None), (), {}, known.seconds)
+            return Compute(job, partial(_run, replay, leaves, job, None), (), {}, known.seconds)
         room = job.store.quota_bytes - job.store.nbytes
         guard = Guard(job, room, self._op_seconds, private)
-        return Compute(job, partial(_run, replay, leaves, guard), (), {}, UNKNOWN_SECONDS)
+        return Compute(job, partial(_run, replay, leaves, job, guard), (), {}, UNKNOWN_SECONDS)
 
     def read(self, text: str) -> Replay:
         """Return a plan made ready to run.
@@ -152,15 +152,13 @@ class Guard(Watch):
             )
 
 
-def _run(replay: Replay, leaves: Sequence[Any], guard: Guard | None) -> list[Any]:
+def _run(replay: Replay, leaves: Sequence[Any], job: Job, guard: Guard | None) -> list[Any]:
     try:
         return replay.run(leaves, guard)
-    except FedsockError:
-        raise
     except Exception as error:
-        where = "; ".join(getattr(error, "__notes__", []))
-        said = str(error) or type(error).__name__
-        raise op_error_class(error)(f"{said} ({where})" if where else said) from None
+        private = not job.public and any(entry.facts is not OPEN for entry in job.inputs)
+        job.public = True  # nothing of values is in it now
+        raise step_failure(error, private) from None
 
 
 def _numbers(arg: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fedsock.errors import OpCancelled, OpTypeError, OpValueError, PlanMismatch
+from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, PlanMismatch
 from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.batches import edges
 from fedsock.plan.boxes import autograd
@@ -28,7 +28,7 @@ from fedsock.protocol.values import Reference
 from fedsock.typing import Array
 from fedsock.worker.arguments import held_value, resolve
 from fedsock.worker.emitting import Emitter
-from fedsock.worker.failures import too_long
+from fedsock.worker.failures import step_failure, too_long
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.plans import UNKNOWN_SECONDS, Guard, Plans
 from fedsock.worker.store import Entry, Run
@@ -48,6 +48,8 @@ class Task:
         data: leaves, in the order of ``on``.
         settings: how.
         state: of the optimizer.
+        steps: how many it takes.
+        sizes: how many rows a batch has: one or two numbers, the larger first.
     """
 
     loss: Replay
@@ -57,21 +59,8 @@ class Task:
     data: list[Array]
     settings: Training
     state: State
-
-    @property
-    def edges(self) -> Array:
-        """Where batches begin and end."""
-        return edges(len(self.data[0]), self.settings.batch_size, self.settings.min_rows)
-
-    @property
-    def steps(self) -> int:
-        """How many steps it takes."""
-        return (len(self.edges) - 1) * self.settings.epochs
-
-    @property
-    def sizes(self) -> set[int]:
-        """How many rows a batch has: at most two numbers."""
-        return set(np.diff(self.edges).tolist())
+    steps: int
+    sizes: tuple[int, ...]
 
     def inputs(self, params: Sequence[Array], batch: Sequence[Array]) -> list[Array]:
         """Return the loss's inputs for a batch."""
@@ -147,8 +136,10 @@ class Trainings:
         settings = replace(given, min_rows=max(least, given.min_rows))
         old = args[4] if len(args) > 4 else None
         state = State.start(settings, params) if old is None else State.from_tree(old, settings, params)
-        task = Task(loss, by, on, params, data, settings, state)
-        loss.check(task.example(max(task.sizes)))
+        batches = np.diff(edges(len(data[0]), settings.batch_size, settings.min_rows))
+        sizes = tuple(sorted(set(batches.tolist()), reverse=True))
+        task = Task(loss, by, on, params, data, settings, state, len(batches) * settings.epochs, sizes)
+        loss.check(task.example(task.sizes[0]))
         return task
 
     def _least_rows(self, job: Job) -> int:
@@ -159,7 +150,7 @@ class Trainings:
 
     def _seconds(self, task: Task) -> float:
         """Return how long it takes, as far as is known."""
-        known = task.known(max(task.sizes))
+        known = task.known(task.sizes[0])
         if known is None:
             return UNKNOWN_SECONDS
         seconds = known.seconds * task.steps
@@ -182,7 +173,11 @@ class _Running:
     def __call__(self, *, emit: Emitter) -> tuple[dict[str, Any], dict[str, Any]]:
         task, job = self._task, self._job
         plan, gradient = task.loss.plan, task.loss.gradient(task.by)
-        self._try()
+        try:
+            self._try()
+        except Exception as error:
+            private = any(entry.facts is not OPEN for entry in job.inputs)
+            raise step_failure(error, private and not isinstance(error, FedsockError)) from None
 
         def value_and_grad(params: Sequence[Array], batch: Sequence[Array]) -> tuple[Any, Sequence[Array]]:
             if emit.stopped or job.over or job.store.over:
@@ -201,11 +196,11 @@ class _Running:
         private values: whether a training failed is told.
         """
         task = self._task
-        for rows in sorted(task.sizes, reverse=True):
+        for rows in task.sizes:
             known = task.known(rows)
             if known is None or not known.steady:
                 self._found_out(task.example(rows))
-        known = task.known(max(task.sizes))
+        known = task.known(task.sizes[0])
         if known is not None and (seconds := known.seconds * task.steps) > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
 
@@ -264,7 +259,7 @@ def _nbytes(task: Task) -> int:
     """Return how much memory it takes at most, beside what there is: parameters, gradients, moments and a batch."""
     params = sum(leaf.nbytes for leaf in task.params)
     moments = sum(leaf.nbytes for moment in task.state.moments for leaf in moment)
-    rows = max(task.sizes)
+    rows = task.sizes[0]
     batch = sum(leaf[:rows].nbytes for leaf in task.data)
     known = task.known(rows)
     return 4 * params + 2 * moments + batch + (0 if known is None else known.nbytes)

@@ -122,6 +122,7 @@ def leaf(value: Any) -> Any:
         (changed(n=3.0), "a float"),
         (changed(n=None), "a NoneType"),
         (changed(loss=np.nan), "loss is NaN"),
+        (changed(loss=-1e271), "loss is NaN, infinite or absurd"),
         (changed(loss="low"), "loss is no number"),
         (changed(loss=np.zeros(2)), "loss is no number"),
         (changed(loss=np.array("x")), "loss is no number"),
@@ -130,7 +131,7 @@ def leaf(value: Any) -> Any:
         (changed(metrics={f"m{n}": 1 for n in range(101)}), "at most 100"),
         (changed(metrics={1: 1}), "name of a metric"),
         (changed(metrics={"x" * 101: 1}), "name of a metric"),
-        (changed(metrics={"acc": np.inf}), "'acc' is NaN or infinite"),
+        (changed(metrics={"acc": np.inf}), "'acc' is NaN, infinite or absurd"),
         (changed(metrics={"acc": None}), "'acc' is no number"),
     ],
 )
@@ -159,3 +160,6 @@ def test_the_mean_loss_is_weighted() -> None:
     updates = [Update("a", None, 1, 1.0), Update("b", None, 3, 2.0), Update("c", None, 9)]
     assert aggregate.mean_loss(updates) == 1.75
     assert aggregate.mean_loss(updates[2:]) is None
+    # What may be told gives a mean, whatever the workers' weights.
+    worst = [aggregate.check(Update(f"w{k}", params(1), 10**9, 1e270), LIKE) for k in range(1000)]
+    assert aggregate.mean_loss(worst) == 1e270

@@ -12,6 +12,7 @@ import fedsock
 from fedsock.federated import FedAvg, Job, LocalSGD, Reply, Trainer, rounds
 from fedsock.federated.aggregate import Update
 from fedsock.federated.result import Dropped
+from fedsock.federated.trainers import TaskTrainer
 
 SIZE = 1 << 15  # of 12 workers more than go together
 
@@ -101,3 +102,15 @@ def test_what_the_error_tells() -> None:
         "round 3: the strategy needs updates of 8 workers; able to take part: w0; w0 was dropped (why)"
     )
     assert text.endswith("and 2 more")
+
+
+async def test_who_is_unable_and_why() -> None:
+    async with fedsock.Hub(port=0) as hub:
+        assert "no worker is at the hub" in rounds.unable(TaskTrainer("train"), hub.workers, None)[0]
+        await hub.virtual_workers(2, tasks={"test": print})
+        assert rounds.unable(TaskTrainer("test"), hub.workers, None) == []
+        said = rounds.unable(TaskTrainer("train"), hub.workers, {"w0", "eve"})
+        assert said == ["eve isn't there", "w0 offers no task 'train' (it has test)", "w1 isn't among workers="]
+        text = str(rounds.too_few(1, 2, [], [], said * 2))
+        assert text.startswith("round 1: the strategy needs updates of 2 workers; able to take part: nobody; eve isn't")
+        assert text.endswith("and 1 more")
