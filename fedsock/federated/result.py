@@ -132,7 +132,7 @@ class FitResult:
 
 def _panels(rounds: Sequence[Round]) -> dict[str, pictures.Panel]:
     """Return what is drawn: a panel for the training loss and for each metric, those with nothing to draw left out."""
-    panels: dict[str, pictures.Panel] = {}
+    panels = {"training loss": pictures.Panel()}  # the first
 
     def add(number: int, values: Mapping[str, float | None], worker: str | None = None) -> None:
         for name, value in values.items():
@@ -145,7 +145,9 @@ def _panels(rounds: Sequence[Round]) -> dict[str, pictures.Panel]:
         add(one.number, {"training loss": one.loss, **one.metrics})
         for worker, report in one.workers.items():
             add(one.number, {"training loss": report.loss, **report.metrics}, worker)
-    return panels
+        for worker, found in one.evaluated.items():
+            add(one.number, found.metrics, worker)
+    return {name: panel for name, panel in panels.items() if panel.all or panel.each}
 
 
 def _row(one: Round) -> dict[str, Any]:

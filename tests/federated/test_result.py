@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fedsock.federated.result import FitResult, Round, WorkerReport
+from fedsock.federated.result import Evaluation, FitResult, Round, WorkerReport
 
 REPORT = WorkerReport(12, 0.25, {}, 0.5, 24, 24)
 RESULT = FitResult(
@@ -56,5 +56,19 @@ def test_as_a_picture() -> None:
     assert [text.get_text() for text in legend.texts] == ["all", "all"], "of all together, and of who is called so"
 
 
+def test_what_a_plan_found_at_a_worker_is_drawn() -> None:
+    trained = {"bob": replace(REPORT, metrics={"acc": 0.9})}
+    one = Round(1, None, None, {"acc": 0.3}, trained, [], 0.7, {"bob": Evaluation(5, {"acc": 0.2})})
+    _, acc = FitResult([], [one, replace(one, number=2, metrics={"acc": float("nan")}, evaluated={})]).plot().axes
+    bob, together = acc.lines
+    assert list(bob.get_ydata()) == [0.2, 0.9], "where it is evaluated, that counts, not what its training told"
+    assert together.get_ydata()[0] == 0.3
+
+
 def test_of_no_rounds() -> None:
     assert FitResult([], []).plot().axes == []
+
+
+def test_the_training_loss_comes_first() -> None:
+    only_a_worker_told = Round(1, None, None, {"acc": 0.1}, {"bob": REPORT}, [], 0.7)
+    assert [panel.get_title() for panel in FitResult([], [only_a_worker_told]).plot().axes] == ["training loss", "acc"]
