@@ -121,10 +121,10 @@ class PlanBook:
         self._writer.submit(self._write, plan, user, stamp(utc()))
 
     def close(self) -> None:
-        """Return when what is being written is; what waits behind it is not written."""
+        """Return when what waits is written."""
         self._open = False
         if self._writer is not None:
-            self._writer.shutdown(cancel_futures=True)
+            self._writer.shutdown()
 
     # ---- in the thread
 

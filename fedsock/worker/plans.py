@@ -177,7 +177,7 @@ def _run(replay: Replay, leaves: Sequence[Any], job: Job, guard: Guard | None) -
     try:
         return replay.run(leaves, guard)
     except Exception as error:
-        private = not job.public and any(entry.facts is not OPEN for entry in job.inputs)
+        private = any(entry.facts is not OPEN for entry in job.inputs) and not isinstance(error, FedsockError)
         raise step_failure(error, private) from None
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fedsock.errors import OpCancelled, OpTypeError, OpValueError, PlanMismatch
+from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, PlanMismatch
 from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.batches import sizes
 from fedsock.plan.boxes import autograd
@@ -201,7 +201,7 @@ class _Running:
         try:
             self._try()
         except Exception as error:
-            raise step_failure(error, private=False) from None
+            raise step_failure(error, task.private and not isinstance(error, FedsockError)) from None
         job.public = False  # from here on, what would go wrong could depend on private values
 
         def value_and_grad(params: Sequence[Array], batch: Sequence[Array]) -> tuple[Any, Sequence[Array]]:

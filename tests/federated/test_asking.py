@@ -228,7 +228,7 @@ async def test_an_owner_reads_the_plan_approves_and_the_fit_goes_on_at_real_work
         bob = toml("bob", hub.url, '[policy]\nexport = "ask"')
         carl = toml("carl", hub.url, "")
         async with child("fedsock.worker", "--config", bob):
-            async with child("fedsock.worker", "--config", carl):
+            async with child("fedsock.worker", "--config", carl) as carls:
                 await hub.wait_for_workers(2, timeout=60)
                 with pytest.raises(FitDenied) as denied:
                     await again()
@@ -237,6 +237,7 @@ async def test_an_owner_reads_the_plan_approves_and_the_fit_goes_on_at_real_work
                 assert f'  [policy.train]\n  plans = ["{loss.digest}"]' in str(denied.value)
                 stats = [await (await hub.worker(name)).stats() for name in ("bob", "carl")]
                 assert [one.ops_run for one in stats] == [0, 0]  # nobody trained
+                await carls.stop()
             shown = await asyncio.to_thread(owner, "requests", "--config", bob)
             assert f"plan {loss.digest}" in shown and "why    the paper's model" in shown and "--count 3" in shown
             for config in (bob, carl):
