@@ -1,7 +1,7 @@
 """Asking every worker, before it trains, whether its owner lets the updates leave; in parallel, one trip each.
 
 Who says no is left out of the rounds, with the reason: it isn't made to train for nothing. A worker is asked once a
-life: its owner may have changed the policy when it comes back.
+life, for its owner may have changed the policy when it comes back; and again before each round where a request waits.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from fedsock.errors import ConfigError, FedsockError, FitDenied, WorkerLost, WorkerTimeout
+from fedsock.errors import FedsockError, FitDenied, WorkerLost, WorkerTimeout
 from fedsock.federated.result import Dropped
 from fedsock.federated.rounds import FATAL, Setting
 from fedsock.federated.strategies.base import Sampled, Strategy
+from fedsock.federated.trainers import Job
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.permission import Permission
 
@@ -52,7 +53,7 @@ class Asking:
         }
 
     async def ask(self, number: int, workers: Mapping[str, WorkerHandle], rounds: int) -> list[Dropped]:
-        """Ask those that were not asked yet; returns those that don't answer. Cancelling ends the waits only.
+        """Ask those whose answer isn't known; returns those that don't answer. Cancelling ends the waits only.
 
         Args:
             number: of the round that comes.
@@ -63,25 +64,41 @@ class Asking:
             Closed, HubLost, WrongLoop: the session is over.
             ConfigError: ``config`` gave no dict with str keys.
         """
-        fresh = {name: one for name, one in sorted(workers.items()) if self._lives.get(name) != one.station.epoch}
+        lives = {name: workers[name].station.epoch for name in sorted(workers)}
+        waiting = {name for name, worker in workers.items() if self._waits(name, worker)}
+        fresh = [name for name, life in lives.items() if self._lives.get(name) != life or name in waiting]
         times = times_of(self._setting.strategy, rounds)
-        found = await asyncio.gather(*(self._answer(number, worker, times) for worker in fresh.values()))
+        jobs = [self._setting.job(number, name) for name in fresh]
+        # Whoever was asked has a request to answer, or has answered: it isn't made again.
+        whys = [None if name in waiting else self._request for name in fresh]
+        found = await asyncio.gather(
+            *(self._answer(workers[name], job, times, why) for name, job, why in zip(fresh, jobs, whys, strict=True))
+        )
         silent = []
-        for (name, worker), said in zip(fresh.items(), found, strict=True):
+        for name, said in zip(fresh, found, strict=True):
+            if name in waiting and not (isinstance(said, Permission) and said.allowed):
+                continue  # what it said before stands
             if isinstance(said, FedsockError):
                 silent.append(Dropped(name, f"{type(said).__name__}: {said}"))
             else:
-                self._lives[name], self._said[name] = worker.station.epoch, said
+                self._lives[name], self._said[name] = lives[name], said
         return silent
 
-    async def _answer(self, number: int, worker: WorkerHandle, times: int) -> Permission | FedsockError | None:
+    def _waits(self, name: str, worker: WorkerHandle) -> bool:
+        """Whether a worker's owner was asked in this life of it, and had not said yes."""
+        said = self._said.get(name)
+        known = self._lives.get(name) == worker.station.epoch
+        return known and said is not None and not said.allowed and said.request is not None
+
+    async def _answer(
+        self, worker: WorkerHandle, job: Job, times: int, why: str | None
+    ) -> Permission | FedsockError | None:
         """Return what a worker says, or why nothing; None: it shows when it trains."""
         seconds = ASK_SECONDS if self._setting.deadline is None else self._setting.deadline
         try:
             async with asyncio.timeout(seconds) as limit:
-                job = self._setting.job(number, worker.name)
-                return await self._setting.trainer.allowed(worker, job, times, self._request)
-        except (*FATAL, ConfigError):
+                return await self._setting.trainer.allowed(worker, job, times, why)
+        except FATAL:
             raise
         except WorkerLost as error:
             return error

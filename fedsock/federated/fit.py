@@ -268,7 +268,8 @@ class Fit:
         """
         least = self._setting.strategy.min_workers
         while True:
-            workers = await self._present(number, last)
+            await self._present(number, last)
+            workers = self._there()
             self._prepare(list(workers.values()))
             silent = await self._asking.ask(number, workers, self._options.rounds - len(self._rounds))
             denied = self._asking.denied(workers)
@@ -280,16 +281,15 @@ class Fit:
                 raise asking.too_many_denied(least, [*able, *(one.name for one in silent)], denied)
             last = asking.dropped(denied)
 
-    async def _present(self, number: int, last: Sequence[Dropped]) -> dict[str, WorkerHandle]:
-        """Return the workers that may take part, once there are enough."""
+    async def _present(self, number: int, last: Sequence[Dropped]) -> None:
+        """Return once there are enough workers that may take part, as far as is known."""
         least = self._setting.strategy.min_workers
         try:
             async with asyncio.timeout(self._options.patience) as limit:
-                while len(there := self._undenied()) < least:
+                while len(self._undenied()) < least:
                     # Looks again now and then: one who may take part can come when another leaves.
                     with contextlib.suppress(WorkerTimeout):
                         await self._session.wait_for_workers(len(self._session.workers) + 1, LOOK_SECONDS)
-                return there
         except TimeoutError:
             if not limit.expired():
                 raise

@@ -16,6 +16,7 @@ from fedsock.errors import ConfigError, FitDenied, NotEnoughWorkers
 from fedsock.federated import FedAvg, FedMedian, LocalSGD, Strategy
 from fedsock.federated.asking import times_of
 from fedsock.federated.trainers import LossTrainer
+from fedsock.worker.__main__ import main
 from tests.chaos.children import child
 
 X = np.random.default_rng(0).normal(size=(300, 3))
@@ -269,3 +270,49 @@ async def test_a_request_is_a_text(why: Any) -> None:
     async with fedsock.Hub(port=0) as hub:
         with pytest.raises(ConfigError, match=r"request: say what.*1 to 2,000"):
             fit(hub, request=why)
+
+
+async def test_who_is_allowed_while_a_fit_goes_on_takes_part_from_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with fedsock.Hub(port=0) as hub:
+        await hub.virtual_worker("bob", DATA, policy=LISTED)
+        await hub.virtual_worker("slow", DATA, policy="ask", state=tmp_path)
+        seen = []
+        async for r in fit(hub, rounds=4, request="the model"):
+            seen.append((list(r.workers), [one.reason.split(";")[1] for one in r.dropped]))
+            if r.number == 2:
+                assert await asyncio.to_thread(main, ["approve", "1", "--count", "2", "--state", str(tmp_path)]) == 0
+        assert await asyncio.to_thread(main, ["requests", "--all", "--state", str(tmp_path)]) == 0
+        assert capsys.readouterr().out.count("\n  why ") == 1  # it was made once
+        waits = (["bob"], [" request 1 of it is waiting. Next: ask the owner: request=…"])
+        assert seen == [waits, waits, (["bob", "slow"], []), (["bob", "slow"], [])]
+
+
+async def test_what_only_one_worker_lacks_ends_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = LossTrainer.allowed
+
+    async def lacking(self: Any, worker: Any, *rest: Any) -> Any:
+        if worker.name == "old":
+            raise ConfigError("old: an extra is missing")
+        return await allowed(self, worker, *rest)
+
+    monkeypatch.setattr(LossTrainer, "allowed", lacking)
+    async with fedsock.Hub(port=0) as hub:
+        for name in ("bob", "old"):
+            await hub.virtual_worker(name, DATA, policy=LISTED)
+        assert len((await fit(hub)).rounds) == 3
+
+
+async def test_who_said_no_is_not_asked_again_in_the_same_fit() -> None:
+    asked: list[Any] = []
+
+    def no(request: Any) -> Any:
+        asked.append(request)
+        return "no"
+
+    async with fedsock.Hub(port=0) as hub:
+        await hub.virtual_worker("bob", DATA, policy=LISTED)
+        await hub.virtual_worker("shy", DATA, policy={"export": "ask", "answer": no})
+        assert len((await fit(hub, rounds=4, request="the model")).rounds) == 4
+        assert len(asked) == 1
