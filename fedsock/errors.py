@@ -10,6 +10,7 @@ FedsockError
 │   └── ValueTooLarge         more JSON, or deeper, than one value may be (also ValueError)
 ├── PlanError                 a plan that can't be made or used
 │   ├── PlanInvalid           a text that is no plan
+│   ├── PlanUnknown           no plan of that digest is kept (LookupError)
 │   ├── PlanMismatch          arguments that aren't what the plan was traced for (TypeError)
 │   ├── NotTraceable          code that no plan can record: it needs values while it is traced (TypeError)
 │   └── NotDifferentiable     a gradient that there isn't (TypeError)
@@ -26,6 +27,7 @@ FedsockError
 ├── BacklogFull               too much is queued; await something
 ├── FitError                  a federated fit that can't go on
 │   ├── NotEnoughWorkers      fewer workers gave an update than the strategy needs
+│   │   └── FitDenied         fewer owners let their workers' results leave; says which lines would
 │   ├── UpdateRejected        what a worker gave can't be averaged (ValueError)
 │   ├── WorkerStateLost       a worker no longer has what it kept between rounds
 │   ├── CheckpointCorrupt     a checkpoint's file is none, or was damaged (ValueError)
@@ -60,6 +62,7 @@ FedsockError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -123,6 +126,12 @@ class PlanInvalid(PlanError, ValueError):
     """A text that is no plan: not JSON, of another version, or with steps that can't be."""
 
     code = "plan_invalid"
+
+
+class PlanUnknown(PlanError, LookupError):
+    """A worker's owner keeps no plan of that digest, or several that begin so."""
+
+    code = "plan_unknown"
 
 
 class PlanMismatch(PlanError, TypeError):
@@ -227,6 +236,20 @@ class NotEnoughWorkers(FitError):
     """Fewer workers than the strategy needs are there, or gave an update; says of each why not."""
 
     code = "not_enough_workers"
+
+
+class FitDenied(NotEnoughWorkers):
+    """Fewer owners than the strategy needs let results leave; nothing was trained. Says what would allow it.
+
+    Attributes:
+        permissions: name -> what that worker's owner says, its request among it.
+    """
+
+    code = "fit_denied"
+
+    def __init__(self, message: str = "", permissions: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.permissions: Mapping[str, Any] = permissions or {}
 
 
 class UpdateRejected(FitError, ValueError):

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from fedsock.errors import ConfigError
-from fedsock.federated.fit import Fit, Options
+from fedsock.federated.fit import Fit
+from fedsock.federated.options import Options
 from fedsock.federated.trainers import LossTrainer, TaskTrainer, Trainer
 from fedsock.plan.program import Program
 from fedsock.plan.steps import Plan
@@ -62,7 +63,7 @@ class Federation(ABC):
             task: in place of a loss, of the workers' owners, called with the parameters and what ``config`` says; it
                 returns (params, n, metrics), or a dict of these.
             trainer: in place of both, what each worker does in a round.
-            options: rounds, strategy, evaluate, … as ``federated.fit.Options`` has them.
+            options: rounds, strategy, evaluate, … as ``federated.options.Options`` has them.
 
         Raises:
             ConfigError: an option can't be, or not exactly one of loss, task and trainer is given.

@@ -23,6 +23,9 @@ MOST_ROWS = 10**9
 LARGEST = 1e300
 """A parameter times its weight is at most this, so that no sum of them overflows."""
 
+BLOCK = 1 << 16
+"""Numbers that are added at a time: what is reckoned with stays in the processor's cache, and takes no memory."""
+
 LARGEST_TOLD = 1e270
 """A loss or metric is at most this: times its rows, no mean of them overflows."""
 
@@ -212,6 +215,7 @@ class WeightedMean:
     def __init__(self, like: Tree) -> None:
         self._like = like
         self._sums = [np.zeros(leaf.shape, np.float64) for leaf in flatten(like)]
+        self._block = np.zeros(min(BLOCK, max(total.size for total in self._sums)))
         self._weight = 0
 
     def add(self, params: Tree, n: int) -> None:
@@ -222,7 +226,13 @@ class WeightedMean:
             n: its weight.
         """
         for total, leaf in zip(self._sums, flatten(params), strict=True):
-            total += np.multiply(leaf, n, dtype=np.float64)
+            sums, values = total.reshape(-1), np.reshape(leaf, -1)
+            for start in range(0, values.size, BLOCK):
+                part = values[start : start + BLOCK]
+                block = self._block[: part.size]
+                block[...] = part
+                block *= n
+                sums[start : start + BLOCK] += block
         self._weight += n
 
     def mean(self) -> Tree:

@@ -5,26 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import os
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fedsock.errors import ConfigError, FitError, WorkerTimeout
-from fedsock.federated import checkpoint
-from fedsock.federated.aggregate import MOST_ROWS, checked_params, flatten, frozen, rebuilt, same_form
+from fedsock.federated import asking, checkpoint
+from fedsock.federated.aggregate import checked_params, flatten, frozen, rebuilt, same_form
+from fedsock.federated.asking import Asking
 from fedsock.federated.checkpoint import Checkpoint
-from fedsock.federated.evaluation import Evaluate, evaluator
+from fedsock.federated.evaluation import evaluator
 from fedsock.federated.local import LocalSGD
+from fedsock.federated.options import Options, names
 from fedsock.federated.progress import Line
 from fedsock.federated.result import Dropped, FitResult, Round
-from fedsock.federated.rounds import Attempt, Config, Setting, too_few, unable
-from fedsock.federated.strategies import FedAvg, Strategy
+from fedsock.federated.rounds import Attempt, Setting, too_few, unable
+from fedsock.federated.strategies import FedAvg
 from fedsock.federated.trainers import Trainer
-from fedsock.plan.steps import Plan
 from fedsock.plan.trees import paths
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.session import Session
@@ -32,89 +32,6 @@ from fedsock.typing import Tree
 
 LOOK_SECONDS = 0.2
 """How often to see who is there, while too few are."""
-
-Workers = Iterable[WorkerHandle | str]
-"""Workers, or their names."""
-
-
-KINDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("strategy", lambda value: isinstance(value, Strategy), "a strategy, such as FedAvg()"),
-    ("local", lambda value: isinstance(value, LocalSGD), "a LocalSGD, such as LocalSGD(epochs=5)"),
-    ("evaluate", lambda value: callable(value) or isinstance(value, Plan), "a function of the parameters, or a plan"),
-    ("stop", callable, "a function of the rounds so far, such as EarlyStop()"),
-    ("checkpoint", lambda value: isinstance(value, (str, os.PathLike)), "the path of a file"),
-)
-"""Options of which only the kind is checked: name, whether a value is of it, and how it is called."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a fit may be told.
-
-    Attributes:
-        rounds: how many at most.
-        strategy: who takes part, and how updates become one; the fit works with a copy.
-        local: the training at the workers.
-        config: what is told to each worker beside: a dict, or (round, worker) -> dict.
-        workers: names or handles of those that may take part; None: all that are there.
-        evaluate: after each round: a function at the session, parameters -> {name: number}; or a plan
-            ``metrics(params, *data)`` that gives a scalar or a dict of scalars: workers run it on their own data, and
-            ``r.metrics`` has the means, weighted by rows. Each run is an export of that plan, which an owner who counts
-            rounds counts by itself: for a plan that is the loss too, a round costs two.
-        evaluate_data: names of the data sets that such a plan takes; those of the loss, if not said.
-        held_out: names or handles of workers that never train: they alone evaluate; none: all that may take part and
-            have the data do, whoever trained in the round.
-        seed: of who is chosen, and of the workers' draws (``local.seed_of``).
-        deadline: seconds for the workers' training, again for each update's way, and for a worker's evaluation; None
-            waits as long as it takes.
-        retries: how often a round is tried again in which too few workers counted.
-        patience: seconds that a try waits for workers that aren't there.
-        stop: rounds so far -> whether to stop, such as ``EarlyStop``.
-        checkpoint: file that is written after each round.
-        resume: go on from the checkpoint if there is one, of the same training, strategy, seed and form of parameters;
-            with all else the same too, to the numbers of an unbroken fit. Otherwise one that is there is an error.
-        most_rows: a worker that says it has more is dropped.
-        progress: whether to show a line; None: in a terminal.
-
-    Raises:
-        ConfigError: a number can't be, or something of another kind was given.
-    """
-
-    rounds: int
-    strategy: Strategy | None = None
-    local: LocalSGD | None = None
-    config: Config = None
-    workers: Workers | None = None
-    evaluate: Evaluate | None = None
-    evaluate_data: str | Sequence[str] = ()
-    held_out: Workers = ()
-    seed: int = 0
-    deadline: float | None = None
-    retries: int = 2
-    patience: float = 10.0
-    stop: Callable[[Sequence[Round]], bool] | None = None
-    checkpoint: str | Path | None = None
-    resume: bool = False
-    most_rows: int = MOST_ROWS
-    progress: bool | None = None
-
-    def __post_init__(self) -> None:
-        for name, low in (("rounds", 1), ("retries", 0), ("seed", 0), ("most_rows", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-                raise ConfigError(f"{name}={value!r}: expected a whole number, {low} or more")
-            object.__setattr__(self, name, int(value))  # numpy's become Python's, for the checkpoint
-        for name in ("deadline", "patience"):
-            value = getattr(self, name)
-            number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-            if (name, value) != ("deadline", None) and not (number and value >= 0):
-                raise ConfigError(f"{name}={value!r}: expected seconds, 0 or more")
-        for name, fits, expected in KINDS:
-            value = getattr(self, name)
-            if value is not None and not fits(value):
-                raise ConfigError(f"{name}={value!r}: expected {expected}")
-        if self.resume and self.checkpoint is None:
-            raise ConfigError("resume=True needs checkpoint=PATH")
 
 
 class Fit:
@@ -150,8 +67,9 @@ class Fit:
         )
         if self._setting.local.keep_state and not trainer.keeps_state:
             raise ConfigError("keep_state=True is of a fit with a loss; what a task keeps is its owner's")
-        self._held_out = _names(options.held_out)
-        self._allowed = None if options.workers is None else _names(options.workers)
+        self._asking = Asking(self._setting, options.request)
+        self._held_out = names(options.held_out)
+        self._allowed = None if options.workers is None else names(options.workers)
         if both := self._held_out & (self._allowed or set()):
             raise ConfigError(f"{', '.join(sorted(both))}: either trains (workers=) or is held out (held_out=)")
         if self._allowed == set():
@@ -161,11 +79,13 @@ class Fit:
         self._evaluator = evaluator(options.evaluate, data, sorted(self._held_out), **limits)
         self._path = None if options.checkpoint is None else Path(options.checkpoint)
         self._rounds: list[Round] = []
+        self._first = 1
         self._running: AsyncGenerator[Round, None] | None = None
         self._resumed: Checkpoint | None = None
         self._prepared = False
         self._playing = False
         self._failed: BaseException | None = None
+        self._watched = True  # round by round, by who may print or leave after each
 
     @property
     def result(self) -> FitResult:
@@ -177,6 +97,7 @@ class Fit:
         return self._finished().__await__()
 
     async def _finished(self) -> FitResult:
+        self._watched = False
         async for _ in self:
             pass
         return self.result
@@ -189,6 +110,7 @@ class Fit:
         """Play a round; raises as ``await`` does.
 
         Raises:
+            FitDenied: too few owners let updates leave; nothing was trained.
             NotEnoughWorkers: too few workers counted, again and again.
             WorkerStateLost: a worker no longer has what it kept of its last round.
             CheckpointCorrupt: the file to resume from is damaged.
@@ -222,17 +144,20 @@ class Fit:
 
     async def _play(self) -> AsyncGenerator[Round, None]:
         await self._begin()
+        self._first = len(self._rounds) + 1
         line = Line(self._options.rounds, self._options.progress)
         try:
             while len(self._rounds) < self._options.rounds and not self._stops():
+                line.show(self._rounds)
                 one = await self._round(len(self._rounds) + 1)
                 self._params = one.params
                 self._rounds.append(replace(one, params=None))
                 await self._keep()
-                line.tell(one)
+                if self._watched:
+                    line.hide()
                 yield one
         finally:
-            line.close()
+            line.close(self._rounds)
 
     def _stops(self) -> bool:
         return bool(self._rounds) and self._options.stop is not None and self._options.stop(self._rounds)
@@ -246,40 +171,69 @@ class Fit:
         dropped: list[Dropped] = []
         last: Sequence[Dropped] = ()
         for _ in range(self._options.retries + 1):
-            workers = await self._present(number, last)
-            self._prepare(list(workers.values()))
+            workers, silent = await self._permitted(number, last)
+            dropped += silent
+            last = silent
+            if not workers:
+                continue
             # Who failed in this round is asked again only where it can't do without.
             failed = {gone.name for gone in dropped}
             others = {name: one for name, one in workers.items() if name not in failed}
             chosen = others if len(others) >= strategy.min_workers else workers
             outcome = await Attempt(self._setting, number, self._params).run(chosen)
-            last = outcome.dropped
-            dropped += last
+            last = [*silent, *outcome.dropped]
+            dropped += outcome.dropped
             if outcome.params is not None:
                 params = self._checked(outcome.params)
                 self._setting.trainer.counted(number, outcome.workers)
                 found = await self._evaluator.run(params, self._evaluating())
                 dropped += found.dropped
                 seconds = loop.time() - begun
+                dropped += asking.dropped(self._asking.denied(self._there()))
                 told = (found.metrics, outcome.workers, tuple(dropped), seconds, found.workers)
                 return Round(number, params, outcome.loss, *told)
         raise too_few(number, strategy.min_workers, sorted(workers), last)
 
-    async def _present(self, number: int, last: Sequence[Dropped]) -> dict[str, WorkerHandle]:
-        """Return the workers that may take part, once there are enough."""
+    async def _permitted(self, number: int, last: Sequence[Dropped]) -> tuple[dict[str, WorkerHandle], list[Dropped]]:
+        """Return the workers whose owners don't say no, once there are enough; and those that don't answer.
+
+        Raises:
+            FitDenied: before the first round that is played here, too many say no.
+        """
+        least = self._setting.strategy.min_workers
+        while True:
+            await self._present(number, last)
+            workers = self._there()
+            self._prepare(list(workers.values()))
+            silent = await self._asking.ask(number, workers, self._options.rounds - len(self._rounds))
+            denied = self._asking.denied(workers)
+            gone = denied.keys() | {one.name for one in silent}
+            able = {name: one for name, one in workers.items() if name not in gone}
+            if len(able) >= least or not denied:
+                return able, silent
+            if number == self._first:
+                raise asking.too_many_denied(least, [*able, *(one.name for one in silent)], denied)
+            last = asking.dropped(denied)
+
+    async def _present(self, number: int, last: Sequence[Dropped]) -> None:
+        """Return once there are enough workers that may take part, as far as is known."""
         least = self._setting.strategy.min_workers
         try:
             async with asyncio.timeout(self._options.patience) as limit:
-                while len(there := self._there()) < least:
+                while len(self._undenied()) < least:
                     # Looks again now and then: one who may take part can come when another leaves.
                     with contextlib.suppress(WorkerTimeout):
                         await self._session.wait_for_workers(len(self._session.workers) + 1, LOOK_SECONDS)
-                return there
         except TimeoutError:
             if not limit.expired():
                 raise
             others = unable(self._setting.trainer, self._session.workers, self._allowed, self._held_out)
-            raise too_few(number, least, sorted(self._there()), last, others) from None
+            raise too_few(number, least, sorted(self._undenied()), last, others) from None
+
+    def _undenied(self) -> dict[str, WorkerHandle]:
+        there = self._there()
+        denied = self._asking.denied(there)
+        return {name: worker for name, worker in there.items() if name not in denied}
 
     def _prepare(self, workers: Sequence[WorkerHandle]) -> None:
         """Find out, before the first round, what is wrong with the training whoever does it."""
@@ -362,11 +316,3 @@ class Fit:
     async def _keep(self) -> None:
         if self._path is not None:
             await asyncio.to_thread(checkpoint.save, self._path, self._checkpoint())
-
-
-def _names(workers: Workers) -> set[str]:
-    several = isinstance(workers, Iterable) and not isinstance(workers, str)
-    named: list[Any] = [*workers] if several else [workers]
-    if not all(isinstance(one, (str, WorkerHandle)) for one in named):
-        raise ConfigError(f"workers: expected names or handles of workers, not {workers!r}")
-    return {one if isinstance(one, str) else one.name for one in named}

@@ -115,6 +115,7 @@ class Attempt:
         self._nbytes = sum(leaf.nbytes for leaf in flatten(params))
         self._dropped: dict[str, Dropped] = {}
         self._replies: dict[str, Reply] = {}
+        self._asked = 0
         self._begun = 0.0
 
     async def run(self, workers: Mapping[str, WorkerHandle]) -> Outcome:
@@ -131,15 +132,11 @@ class Attempt:
         loop = asyncio.get_running_loop()
         self._begun = loop.time()
         try:
-            for name in self._chosen(sorted(workers)):
+            chosen = self._chosen(sorted(workers))
+            self._asked = len(chosen)
+            for name in chosen:
                 self._start(name, workers[name])
-            names = list(self._replies)
-            together = self._nbytes * len(names) <= TOGETHER_BYTES
-            if not together:
-                when = None if self._setting.deadline is None else self._begun + self._setting.deadline
-                await asyncio.gather(*(self._guarded(name, lambda r: r.ready(), when) for name in names))
-                names = [name for name in names if name not in self._dropped]
-            return await self._folded(names, len(names) if together else IN_FLIGHT)
+            return await self._folded(list(self._replies))
         finally:
             for name in list(self._replies):
                 self._give_up(name)
@@ -187,7 +184,7 @@ class Attempt:
             self._drop(name, WorkerTimeout(f"no update within {self._setting.deadline} s"))
         return None
 
-    async def _folded(self, names: list[str], in_flight: int) -> Outcome:
+    async def _folded(self, names: list[str]) -> Outcome:
         strategy = self._setting.strategy
         folded = None if strategy.needs_all else WeightedMean(self._params)
         updates: list[Update] = []
@@ -204,22 +201,30 @@ class Attempt:
                 update = replace(update, params=None)
             updates.append(update)
 
-        await self._fetch_in_order(names, in_flight, take)
+        await self._fetch_in_order(names, take)
         if len(updates) < strategy.min_workers:
             return self._outcome(None, updates, reports)
         mean = None if folded is None else folded.mean()
         params = strategy.aggregate(Updates(self._number, self._params, mean, tuple(updates)))
         return self._outcome(params, updates, reports)
 
-    async def _fetch_in_order(self, names: list[str], in_flight: int, take: Callable[[Update], None]) -> None:
-        """Hand over updates in the order of names, the next one under way while one is taken."""
+    async def _fetch_in_order(self, names: list[str], take: Callable[[Update], None]) -> None:
+        """Hand over updates in the order of names, the next one under way while one is taken, and others trained."""
+        together = self._nbytes * len(names) <= TOGETHER_BYTES
+        when = None if self._setting.deadline is None else self._begun + self._setting.deadline
         waiting = deque(names)
         running: deque[asyncio.Task[Update | None]] = deque()
         try:
             async with asyncio.TaskGroup() as group:
+                trained: dict[str, asyncio.Task[None]] = {}
+                if not together:
+                    trained = {
+                        name: group.create_task(self._guarded(name, lambda r: r.ready(), when)) for name in names
+                    }
                 while waiting or running:
-                    while waiting and len(running) < in_flight:
-                        running.append(group.create_task(self._fetched(waiting.popleft())))
+                    while waiting and (together or len(running) < IN_FLIGHT):
+                        name = waiting.popleft()
+                        running.append(group.create_task(self._fetched(name, trained.get(name))))
                     update = await running[0]
                     if update is not None:
                         take(update)
@@ -228,7 +233,12 @@ class Attempt:
         except ExceptionGroup as failed:  # of what ends a fit, one is enough
             raise failed.exceptions[0] from None
 
-    async def _fetched(self, name: str) -> Update | None:
+    async def _fetched(self, name: str, trained: asyncio.Task[None] | None) -> Update | None:
+        if trained is not None:
+            await trained
+        # Where too few are left, the round won't count, and no more leaves its worker for it.
+        if name not in self._replies or self._asked - len(self._dropped) < self._setting.strategy.min_workers:
+            return None
         deadline = self._setting.deadline
         when = None if deadline is None else asyncio.get_running_loop().time() + deadline
 

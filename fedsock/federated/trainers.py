@@ -16,6 +16,7 @@ from fedsock.plan.settings import Training
 from fedsock.plan.steps import Plan
 from fedsock.plan.trees import references
 from fedsock.session.handle import WorkerHandle
+from fedsock.session.permission import Permission
 from fedsock.session.pointer import Pointer
 from fedsock.typing import Tree
 
@@ -124,6 +125,20 @@ class Trainer(ABC):
             ConfigError: a setting that there isn't, or that can't be.
         """
 
+    async def allowed(self, worker: WorkerHandle, job: Job, times: int, request: str | None) -> Permission | None:
+        """Return whether a worker's owner lets its updates leave; None: it shows when they are there.
+
+        Args:
+            worker: its handle.
+            job: the first that it would be given.
+            times: how many updates are wanted.
+            request: what for: its owner is asked, where that helps; None asks nobody.
+
+        Raises:
+            FedsockError: there is no answer.
+        """
+        return None
+
     @abstractmethod
     def start(self, worker: WorkerHandle, params: Pointer, job: Job) -> Reply:
         """Start one worker's part of a round, at once, without waiting.
@@ -214,6 +229,10 @@ class TaskTrainer(Trainer):
         """
         return "" if self._task in worker.tasks else f"offers no task {self._task!r}{_instead(worker.tasks)}"
 
+    async def allowed(self, worker: WorkerHandle, job: Job, times: int, request: str | None) -> Permission | None:
+        """Return whether a worker's owner lets results of the task leave; see ``Trainer.allowed``."""
+        return await worker.allows(self._task, times=times, request=request)
+
     def start(self, worker: Any, params: Pointer, job: Job) -> Reply:
         """Call the task at a worker.
 
@@ -299,6 +318,13 @@ class LossTrainer(Trainer):
             Training.from_dict(_settings(job))
         except OpFailed as error:
             raise ConfigError(f"the training of round {job.round}: {error}") from None
+
+    async def allowed(self, worker: WorkerHandle, job: Job, times: int, request: str | None) -> Permission | None:
+        """Return whether a worker's owner lets results of the loss leave; see ``Trainer.allowed``."""
+        self._loss.leaves((self._params, *self._rows(worker)), {})
+        settings = {**job.local, **job.config}
+        steps = {name: settings[name] for name in ("batch_size", "min_rows") if name in settings}
+        return await worker.allows(self._loss, *self._data, times=times, request=request, **steps)
 
     def start(self, worker: Any, params: Pointer, job: Job) -> Reply:
         """Start the training at a worker.

@@ -66,6 +66,28 @@ def edges(n: int, batch_size: int | None, min_rows: int = 1) -> Array:
     return found
 
 
+def sizes(n: int, batch_size: int | None, min_rows: int = 1) -> dict[int, int]:
+    """Return how many rows the batches of an epoch have: rows -> so many batches; worked out without any array.
+
+    Args:
+        n: how many rows.
+        batch_size: as for ``edges``.
+        min_rows: as for ``edges``.
+
+    Raises:
+        OpValueError: there are no rows.
+    """
+    if n < 1:
+        raise OpValueError("there are no rows to train on")
+    size = n if batch_size is None else min(batch_size, n)
+    whole, rest = divmod(n, size)
+    if not rest:
+        return {size: whole}
+    if rest >= min_rows:
+        return {size: whole, rest: 1}
+    return {size: whole - 1, size + rest: 1} if whole > 1 else {n: 1}
+
+
 def batches(
     n: int, batch_size: int | None, *, seed: int | tuple[int, ...], epoch: int, min_rows: int = 1
 ) -> Iterator[Array | slice]:

@@ -8,9 +8,9 @@ what it is given, so that gradients are computed in several threads, and gradien
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,9 +20,9 @@ from fedsock.ops.gradients import CONSTANT, masked
 from fedsock.ops.moves import cast
 from fedsock.ops.quiet import silence
 from fedsock.plan.boxes import autograd, boxed, is_box, levels, on_path, plain, unboxed
-from fedsock.plan.numbers import NUMBERS, OPERATIONS, SIZE
+from fedsock.plan.numbers import OPERATIONS, SIZE
 from fedsock.plan.steps import GRADIENT, Plan, Step
-from fedsock.plan.tapes import known, noted, run
+from fedsock.plan.tapes import noted, run, untaped
 from fedsock.plan.trees import references
 from fedsock.protocol.values import Reference
 
@@ -35,13 +35,35 @@ _NUMBERS: Mapping[str, str] = MappingProxyType(
 """Operations on Python's numbers -> numpy's, which are used on the path."""
 
 
-Look = Callable[[Row, Step, Sequence[Any], Mapping[str, Any], Sequence[int | str], int], None]
-"""Sees each step before it runs: its row, itself, checked arguments, the places and names of those that hold arrays of
-the plan, and how many gradients it is on the path of."""
+class Look(Protocol):
+    """Sees each step of a gradient before it runs, and may refuse it by raising."""
+
+    def row(
+        self,
+        row: Row,
+        step: Step,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        private: Sequence[int | str],
+        levels: int,
+    ) -> None:
+        """See a step with an op of the table.
+
+        Args:
+            row: of the op.
+            step: it.
+            args: checked arguments.
+            kwargs: the same by name.
+            private: the places and names of those whose values aren't fixed.
+            levels: how many gradients it is on the path of.
+        """
+
+    def numbers(self, step: Step) -> None:
+        """See a step on Python's numbers that aren't fixed."""
 
 
 def value_and_gradient(
-    plan: Plan, leaves: Sequence[Any], argnums: Sequence[int], look: Look | None = None
+    plan: Plan, leaves: Sequence[Any], argnums: Sequence[int], look: Look | None = None, fixed: Collection[int] = ()
 ) -> tuple[Any, list[Any]]:
     """Return a plan's result and its gradients by some inputs, each of its input's shape and dtype.
 
@@ -50,18 +72,19 @@ def value_and_gradient(
         leaves: its inputs; what they hold isn't changed.
         argnums: by which of them; they are floating-point numbers.
         look: sees each step before it runs, and may refuse it by raising.
+        fixed: inputs that are Python's numbers and the same whatever arrays hold, such as the size of an axis.
 
     Raises:
         NotDifferentiable: there is no such gradient.
         ConfigError: autograd isn't installed.
         OpFailed, or what numpy raises: a step failed; a note says which, and where it was written.
     """
-    value, slopes = value_and_slopes(plan, leaves, argnums, look)
+    value, slopes = value_and_slopes(plan, leaves, argnums, look, fixed)
     return value, [like(leaves[k], slope) for k, slope in zip(argnums, slopes, strict=True)]
 
 
 def value_and_slopes(
-    plan: Plan, leaves: Sequence[Any], argnums: Sequence[int], look: Look | None = None
+    plan: Plan, leaves: Sequence[Any], argnums: Sequence[int], look: Look | None = None, fixed: Collection[int] = ()
 ) -> tuple[Any, list[Any]]:
     """Do the same, with each gradient as it comes: None where there is none, and perhaps of a wider dtype."""
     library = autograd()
@@ -73,13 +96,16 @@ def value_and_slopes(
         roots.append(core.VJPNode.new_root())
         values[number] = tracer.new_box(leaves[number], level, roots[-1])
     dtypes: dict[Any, np.dtype[Any]] = {}
+    known = set(fixed)
     with np.errstate(all="ignore"), silence():
         for step in plan.steps:
             try:
-                found = _results(step, values, look)
+                found = _results(step, values, look, known)
             except Exception as error:
                 error.add_note(f"in {step.op}" + (f", written at {step.line}" if step.line else ""))
                 raise
+            if step.op == SIZE or (step.op in OPERATIONS and known.issuperset(step.reads())):
+                known.add(len(values))
             values += found
             dtypes.update(
                 (one._node, np.asarray(plain(one)).dtype) for one in found if is_box(one) and one._trace == level
@@ -161,10 +187,6 @@ def _require_real(name: str, value: Any) -> None:
 # --- steps --------------------------------------------------------------------------------------------------
 
 
-def _is_array(value: Any) -> bool:
-    return type(value) not in NUMBERS
-
-
 def _filled(tree: Any, values: Sequence[Any]) -> Any:
     kind = type(tree)
     if kind is Reference:
@@ -175,26 +197,29 @@ def _filled(tree: Any, values: Sequence[Any]) -> Any:
         return {key: _filled(part, values) for key, part in tree.items()}
     if kind is slice:
         # An end of a slice is a place: it has no gradient.
-        return slice(*(known(_filled(end, values)) for end in (tree.start, tree.stop, tree.step)))
+        return slice(*(untaped(_filled(end, values)) for end in (tree.start, tree.stop, tree.step)))
     return tree
 
 
-def _results(step: Step, values: Sequence[Any], look: Look | None) -> list[Any]:
+def _results(step: Step, values: Sequence[Any], look: Look | None, known: set[int]) -> list[Any]:
     """Return a step's results, boxes among them where it is on the path."""
     args = [_filled(arg, values) for arg in step.args]
     kwargs = {name: _filled(arg, values) for name, arg in step.kwargs.items()}
     if step.op == GRADIENT:
         assert step.plan is not None  # noqa: S101  # steps that are gradients have one
-        value, slopes = value_and_gradient(step.plan, args, step.argnums, look)
+        fixed = {place for place, arg in enumerate(step.args) if known.issuperset(references(arg))}
+        value, slopes = value_and_gradient(step.plan, args, step.argnums, look, fixed)
         return [value, *slopes]
     row = TABLE.get(step.op)
     if row is None:
+        if look is not None and step.op != SIZE and not known.issuperset(step.reads()) and not _continues(step, args):
+            look.numbers(step)
         return _number(step, args)
     checked, named = check(row, [plain(arg) for arg in args], {name: plain(arg) for name, arg in kwargs.items()})
     if look is not None:
         places: list[tuple[int | str, Any]] = [*enumerate(step.args), *step.kwargs.items()]
-        arrays = [place for place, arg in places if any(_is_array(plain(values[one])) for one in references(arg))]
-        look(row, step, checked, named, arrays, max(map(levels, (*args, *kwargs.values())), default=0))
+        private = [place for place, arg in places if not known.issuperset(references(arg))]
+        look.row(row, step, checked, named, private, max(map(levels, (*args, *kwargs.values())), default=0))
     if row.gradient != CONSTANT and any(map(on_path, (*args, *kwargs.values()))):
         return _differentiable(row, step, *_put_back(row, args, kwargs, checked, named))
     flat = [unboxed(arg) for arg in args], {name: unboxed(arg) for name, arg in kwargs.items()}
@@ -203,12 +228,17 @@ def _results(step: Step, values: Sequence[Any], look: Look | None) -> list[Any]:
     return run(row, checked, named)
 
 
+def _continues(step: Step, args: Sequence[Any]) -> bool:
+    """Say whether an operation on Python's numbers is on the path, and so is its result."""
+    return step.op not in _FLAT_NUMBERS and any(map(on_path, args))
+
+
 def _number(step: Step, args: Sequence[Any]) -> list[Any]:
     """Return the result of an operation on Python's numbers, some of which may be boxes."""
-    if any(map(on_path, args)) and step.op not in _FLAT_NUMBERS:
+    if _continues(step, args):
         name = _NUMBERS.get(step.op)
         return [*args] if name is None else [vars(autograd().numpy)[name](*args)]
-    return [OPERATIONS[step.op](*map(plain if step.op == SIZE else known, args))]
+    return [OPERATIONS[step.op](*map(plain if step.op == SIZE else untaped, args))]
 
 
 def _put_back(

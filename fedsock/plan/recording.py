@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fedsock.errors import FedsockError
-from fedsock.ops import Row, depends_on_values
 from fedsock.ops.quiet import silence
-from fedsock.ops.tape import FAILS_BY_VALUE
 from fedsock.plan.boxes import plain
 from fedsock.plan.gradient import like, value_and_gradient, value_and_slopes
 from fedsock.plan.numbers import NUMBERS
-from fedsock.plan.steps import Plan, Step
+from fedsock.plan.steps import Plan
 from fedsock.plan.tapes import Tape, Unrecorded
+from fedsock.plan.watching import Inside, Watch
 
 MOST_TAPES = 64
 """Kinds of calls that a gradient remembers; past it all are forgotten."""
@@ -144,24 +143,12 @@ class Gradient:
         return found
 
     def _first(self, key: tuple[Any, ...], leaves: Sequence[Any]) -> Found:
-        steady = True
-
-        def look(
-            row: Row,
-            step: Step,
-            args: Sequence[Any],
-            kwargs: Mapping[str, Any],
-            arrays: Sequence[int | str],
-            levels: int,
-        ) -> None:
-            nonlocal steady
-            if depends_on_values(row, args, kwargs, arrays) or (levels and row.name in FAILS_BY_VALUE):
-                steady = False
-
-        found = value_and_gradient(self._plan, leaves, self._argnums, look)
+        inside = Inside(Watch())
+        fixed = {place for place, leaf in enumerate(leaves) if type(leaf) in NUMBERS}
+        found = value_and_gradient(self._plan, leaves, self._argnums, inside, fixed)
         if len(self._seen) >= MOST_TAPES:
             self._seen.clear()
-        self._seen[key] = _Seen(steady)
+        self._seen[key] = _Seen(inside.steady)
         return found
 
     def _record(self, seen: _Seen, leaves: Sequence[Any]) -> Found:

@@ -6,63 +6,23 @@ success, shape or dtype depends on values, the next such run needs no check, onl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 
 from fedsock.errors import OpValueError, PlanMismatch
-from fedsock.ops import TABLE, Row, check, depends_on_values, flatten, seconds
-from fedsock.ops.registry import SECONDS_PER_BYTE
-from fedsock.ops.tape import FAILS_BY_VALUE, tape_bytes
+from fedsock.ops import TABLE, Row, check, flatten, seconds
 from fedsock.plan.gradient import Look, value_and_gradient
-from fedsock.plan.numbers import NUMBERS, OPERATIONS
+from fedsock.plan.numbers import NUMBERS, OPERATIONS, SIZE
 from fedsock.plan.recording import Gradient, Known, kinds
 from fedsock.plan.steps import GRADIENT, PYTHON, Plan, Spec, Step, spec_of
 from fedsock.plan.trees import references
+from fedsock.plan.watching import Inside, Watch, depends
 from fedsock.protocol.values import Reference
 
 MOST_KNOWN = 256
 """Kinds of calls that a plan remembers; past it all are forgotten."""
-
-
-class Watch:
-    """Follows a checked run; a subclass refuses what takes too much, or what tells too much.
-
-    Attributes:
-        nbytes: bytes of the values held now.
-        most: the most they were.
-        seconds: of all steps so far.
-    """
-
-    def __init__(self) -> None:
-        self.nbytes = 0
-        self.most = 0
-        self.seconds = 0.0
-
-    def before(self, step: Step, nbytes: int, seconds: float) -> None:
-        """Take note of a step that is about to run.
-
-        Args:
-            step: it.
-            nbytes: of its results, at most.
-            seconds: how long it takes.
-        """
-        self.nbytes += nbytes
-        self.most = max(self.most, self.nbytes)
-        self.seconds += seconds
-
-    def depends(self, step: Step, reads: Sequence[int]) -> None:
-        """Take note that a step's success, shape or dtype depends on values.
-
-        Args:
-            step: it.
-            reads: the registers that it reads.
-        """
-
-
-BACK = 4
-"""How much longer a gradient takes than what it is of, at most; a gradient of that, as much again."""
 
 
 class _Made:
@@ -97,58 +57,13 @@ class _Made:
         else:
             self.function = OPERATIONS[step.op]
 
-    def _gradient(self, *leaves: Any, look: Look | None = None) -> Any:
+    def _gradient(self, *leaves: Any, look: Look | None = None, fixed: Collection[int] = ()) -> Any:
         if look is None:
             value, gradients = self.gradient(leaves)
         else:
             assert self.step.plan is not None  # noqa: S101  # steps that are gradients have one
-            value, gradients = value_and_gradient(self.step.plan, leaves, self.step.argnums, look)
+            value, gradients = value_and_gradient(self.step.plan, leaves, self.step.argnums, look, fixed)
         return [value, *gradients]
-
-
-class Inside:
-    """Follows the steps of a gradient, all of whose values are kept until the way back is done.
-
-    Args:
-        watch: of the run that the gradient is part of.
-
-    Attributes:
-        steady: no step depends on values.
-    """
-
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-        self.steady = True
-
-    def look(
-        self,
-        row: Row,
-        step: Step,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        private: Sequence[int | str],
-        levels: int,
-    ) -> None:
-        """Have the watch see a step, as ``value_and_gradient`` tells it before the step runs.
-
-        Args:
-            row: of the step's op.
-            step: it.
-            args: its checked arguments.
-            kwargs: the same by name.
-            private: positions and names of those that are arrays.
-            levels: of how many gradients in one another it is on the path.
-        """
-        bound = row.bound(*args, **kwargs)
-        nbytes, took = bound.nbytes, seconds(row, bound, args, kwargs)
-        if levels:
-            # The way back of one gradient is on the path of the next.
-            nbytes += tape_bytes(row, bound, args, kwargs) * BACK ** (levels - 1)
-            took = took * BACK**levels + nbytes * SECONDS_PER_BYTE
-        self._watch.before(step, nbytes, took)
-        if depends_on_values(row, args, kwargs, private) or (levels and row.name in FAILS_BY_VALUE):
-            self._watch.depends(step, step.reads())
-            self.steady = False
 
 
 class Replay:
@@ -267,8 +182,9 @@ class Replay:
 
     def _go_checked(self, values: list[Any], leaves: Sequence[Any], watch: Watch, key: tuple[Any, ...] | None) -> None:
         steady = True
-        # Of arrays only shapes and dtypes are known by the next call's key, of the rest all.
-        arrays = {place for place, leaf in enumerate(leaves) if isinstance(leaf, (np.ndarray, np.generic))}
+        # Of arrays only shapes and dtypes are known by the next call's key, of the rest all. What is made of unknown
+        # values is unknown, Python's numbers too.
+        unknown = {place for place, leaf in enumerate(leaves) if isinstance(leaf, (np.ndarray, np.generic))}
         weights: dict[int, int] = {}
         held_bytes = 0
         for made in self._steps:
@@ -276,23 +192,24 @@ class Replay:
             kwargs: Mapping[str, Any]
             args, kwargs = _placed(made, values)
             try:
-                held = self._watched(made, args, kwargs, watch, arrays)
+                held = self._watched(made, args, kwargs, watch, unknown)
                 steady = steady and held
                 if made.row is not None:
                     args, kwargs = _checked(made.row, args, kwargs)
                 if made.step.op == GRADIENT:
                     inside = Inside(watch)
-                    kwargs = {"look": inside.look}
+                    kwargs = {"look": inside, "fixed": _fixed(made.step, args, unknown)}
                     _spread(made, made.function(*args, **kwargs), values)
                     steady = steady and inside.steady
                 else:
                     _spread(made, made.function(*args, **kwargs), values)
             except Exception as error:
                 raise _told(error, made.step) from error.__cause__
+            follows = made.step.op == SIZE or unknown.isdisjoint(made.reads)
             for register in range(made.first, made.first + made.step.results):
                 weights[register] = getattr(values[register], "nbytes", 8)
-                if type(values[register]) not in NUMBERS:
-                    arrays.add(register)
+                if not follows or type(values[register]) not in NUMBERS:
+                    unknown.add(register)
                 held_bytes += weights[register]
             for register in made.drops:
                 values[register] = None
@@ -304,7 +221,7 @@ class Replay:
             self._known[key] = Known(watch.most, watch.seconds, steady)
 
     def _watched(
-        self, made: _Made, args: Sequence[Any], kwargs: Mapping[str, Any], watch: Watch, arrays: set[int]
+        self, made: _Made, args: Sequence[Any], kwargs: Mapping[str, Any], watch: Watch, unknown: set[int]
     ) -> bool:
         """Look at a step before it runs; return whether nothing of it depends on values."""
         row, step = made.row, made.step
@@ -312,6 +229,9 @@ class Replay:
             if step.op == GRADIENT:
                 nbytes = sum(getattr(arg, "nbytes", 8) for arg in args)
                 watch.before(step, nbytes, 0.0)
+            elif step.op != SIZE and not unknown.isdisjoint(made.reads):
+                watch.depends(step, made.reads)  # it may divide by zero, or leave 64 bits
+                return False
             return True
         given = {name: arg for name, arg in kwargs.items() if name != "overwrite"}
         checked, named = check(row, args, given)
@@ -319,8 +239,8 @@ class Replay:
         bound = row.bound(*checked, **named)
         watch.before(step, bound.nbytes, seconds(row, bound, checked, named))
         places: list[tuple[int | str, Any]] = [*enumerate(step.args), *step.kwargs.items()]
-        private = [place for place, arg in places if not arrays.isdisjoint(references(arg))]
-        if depends_on_values(row, checked, named, private):
+        private = [place for place, arg in places if not unknown.isdisjoint(references(arg))]
+        if depends(row, checked, named, private):
             watch.depends(step, made.reads)
             return False
         return True
@@ -348,6 +268,12 @@ def _filled(tree: Any, values: Any) -> Any:
     if kind is slice:
         return slice(_filled(tree.start, values), _filled(tree.stop, values), _filled(tree.step, values))
     return tree
+
+
+def _fixed(step: Step, args: Sequence[Any], unknown: Set[int]) -> set[int]:
+    """Return the places of arguments that are Python's numbers, and follow from what the call's key tells."""
+    places = enumerate(zip(step.args, args, strict=True))
+    return {at for at, (arg, value) in places if type(value) in NUMBERS and unknown.isdisjoint(references(arg))}
 
 
 def _spread(made: _Made, result: Any, values: list[Any]) -> None:

@@ -82,7 +82,7 @@ class Trained:
     Attributes:
         kind: "plan" (of a run, a gradient or of training) or "task".
         name: the plan's digest, or the task's name.
-        rows: of the private data set with the fewest; 0: none has rows.
+        rows: of the private data set with the fewest, or of the smallest step; 0: none has rows.
     """
 
     kind: str
@@ -173,17 +173,14 @@ def trained(
         rows: of data sets that it is given otherwise.
     """
     fewest = list(rows)
-    for facts in (facts for facts in data if facts.private):
-        form = facts.form
-        if isinstance(form, Rowwise) and form.raw and not form.weighted:
+    given = [(facts.form, True) for facts in data if facts.private]
+    given += [(facts.form, False) for facts in carried if facts.private]
+    for form, is_data in given:
+        if isinstance(form, Trained) and (form.kind, form.name) == (kind, name):
+            # What few rows made stays that, whatever it is carried through.
+            fewest += [form.rows] if form.rows else []
+        elif is_data and isinstance(form, Rowwise) and form.raw and not form.weighted:
             fewest.append(form.group.rows)
-        elif not _made_by(form, kind, name):
-            return None
-    for facts in (facts for facts in carried if facts.private):
-        if not _made_by(facts.form, kind, name):
+        else:
             return None
     return Trained(kind, name, min(fewest, default=0))
-
-
-def _made_by(form: Form | None, kind: str, name: str) -> bool:
-    return isinstance(form, Trained) and (form.kind, form.name) == (kind, name)

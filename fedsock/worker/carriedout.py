@@ -12,7 +12,7 @@ from fedsock.ops.training import TRAIN
 from fedsock.policy.rules import Policy
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.plans import Plans
-from fedsock.worker.tasks import Task, Tasks
+from fedsock.worker.tasks import Admits, Task, Tasks
 from fedsock.worker.training import Trainings
 
 CARRIED_OUT = frozenset({RELEASE, RUN, TASK, TRAIN})
@@ -22,17 +22,20 @@ Begin = Callable[[Job], Compute]
 """Makes the Compute of an op whose inputs are all there; raises where it can't be run."""
 
 
-def beginnings(name: str, policy: Policy, tasks: Mapping[str, Task], op_seconds: float) -> Mapping[str, Begin]:
+def beginnings(
+    name: str, policy: Policy, tasks: Mapping[str, Task], plans: Plans, op_seconds: float, admits: Admits
+) -> Mapping[str, Begin]:
     """Return what begins each of them but releases.
 
     Args:
         name: the worker's.
         policy: the owner's.
         tasks: the owner's functions.
+        plans: reads plans.
         op_seconds: how long an op may be expected to take.
+        admits: says whether what a task makes may leave, and counts it.
     """
-    plans = Plans(op_seconds)
     trainings = Trainings(policy, plans, op_seconds)
     return MappingProxyType(
-        {RUN: plans.begin, TASK: Tasks(name, tasks, policy).begin, TRAIN: trainings.begin},
+        {RUN: plans.begin, TASK: Tasks(name, tasks, admits).begin, TRAIN: trainings.begin},
     )

@@ -18,7 +18,7 @@ from fedsock.errors import (
     TooLargeToFetch,
     UnknownObject,
 )
-from fedsock.policy.facts import TEMPLATES, Rowwise, Trained
+from fedsock.policy.facts import TEMPLATES, Facts, Rowwise, Trained
 from fedsock.policy.rules import Decision, Policy
 from fedsock.policy.terms import Metrics, TrainTerms
 from fedsock.protocol import messages as m
@@ -92,7 +92,7 @@ class Exports:
         if self._requests.later(errand, self.answer):
             return
         if isinstance(request, m.Request):
-            self._note_request(errand, self._requests.file(errand))
+            self.note_request(store, self._requests.file(errand), entry.facts)
             self._let_go(errand)
             return
         assert not isinstance(request, m.Emitted)  # noqa: S101  # of those ``refuses_stream`` decides
@@ -170,16 +170,33 @@ class Exports:
             record["to"] = request.to
         self._decisions.append(record)
 
-    def _note_request(self, errand: Errand, asked: Asked | None) -> None:
-        """Write down that the owner was asked; again, when twice as often as last."""
+    def note_request(self, store: SessionStore, asked: Asked | None, facts: Facts) -> None:
+        """Write down, with the next batch, that the owner was asked; again, when twice as often as last.
+
+        Args:
+            store: of who asks.
+            asked: the request; None: there was none.
+            facts: of what is asked for.
+        """
         if self._audit is None or asked is None:
             return
-        store = errand.store
         times = times_asked(store, ("request", asked.number))
         if not times & (times - 1):
             record = {"t": "request", "user": store.user, "session": store.address, "request": asked.number}
             told = {"digest": asked.digest, "flagged": asked.flagged} | ({"times": times} if times > 1 else {})
-            self._decisions.append({**record, **told, **sources_of(errand.entry)})
+            self._decisions.append({**record, **told, **sources_of(facts)})
+
+    def admits(self, entry: Entry, store: SessionStore) -> bool:
+        """Return whether what a task makes may leave, and count its run now, where its owner counts.
+
+        How a task ends, and what shape it gives, may tell as much of private values as what it gives.
+
+        Args:
+            entry: the task's result, of which the facts are known.
+            store: the session's.
+        """
+        found = self.policy.export(entry.facts, store.user)
+        return found.allowed and self._uncounted(entry, store, m.Get(int(entry.id), entry.id), found, None) is None
 
     def decide_stream(self, entry: Entry, store: SessionStore) -> tuple[Metrics, m.Failure | None]:
         """Return what an op may stream, and, where that is nothing, why: it is decided as for its result.
@@ -191,6 +208,10 @@ class Exports:
             store: the session's.
         """
         found = self._of_stream(entry, store)
+        if found.allowed and entry.withheld:  # whether it streams anything at all is not told
+            full = self._uncounted(entry, store, m.Get(int(entry.id), entry.id), found, None)
+            if full is not None:
+                return "none", m.Failure(int(entry.id), full.code, full.message)
         if found.allowed:
             return found.metrics, None
         text = f"{self._name} keeps what is streamed: {found.reason} (rule {found.rule}). "
@@ -295,7 +316,10 @@ class Exports:
         """
         query = decision.query
         run = entry.run
-        if query is None or entry.counted or (run is not None and (run.counted or entry.state is FAILED)):
+        if query is None or entry.counted:
+            return None
+        # That a run failed is told at once, unless its success too is kept until it is counted.
+        if run is not None and (run.counted or (entry.state is FAILED and not entry.withheld)):
             return None
         try:
             numbers = numbers_of(entry, leaving) if decision.allowed else 1

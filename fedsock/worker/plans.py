@@ -5,7 +5,7 @@ No I/O. A plan is a text that the session sent once; it is read when it is first
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -14,10 +14,11 @@ import numpy as np
 from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, QuotaExceeded
 from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.boxes import autograd
-from fedsock.plan.replay import Replay, Watch
+from fedsock.plan.replay import Replay
 from fedsock.plan.steps import GRADIENT, Plan, Step
+from fedsock.plan.watching import Watch
 from fedsock.policy.facts import OPEN, combine, trained
-from fedsock.worker.arguments import held_value, resolve
+from fedsock.worker.arguments import held_value, resolve, stand_in
 from fedsock.worker.failures import step_failure, too_long
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.store import Entry, Run
@@ -34,9 +35,11 @@ class Plans:
 
     Args:
         op_seconds: how long one may be expected to take.
+        keep: is told of each plan that works on private data, and who sent it.
     """
 
-    def __init__(self, op_seconds: float) -> None:
+    def __init__(self, op_seconds: float, keep: Callable[[Plan, str], None]) -> None:
+        self.keep = keep
         self._op_seconds = op_seconds
 
     def begin(self, job: Job) -> Compute:
@@ -71,6 +74,8 @@ class Plans:
             raise OpValueError(f"the plan has {len(replay.plan.outputs)} results, not {len(job.results)}")
         replay.check(leaves)
         if private:
+            job.plan = replay.plan.digest
+            self.keep(replay.plan, job.store.user)
             _mark(job, replay.plan.digest)
         known = replay.known(leaves)
         if known is not None and known.steady:
@@ -80,6 +85,9 @@ class Plans:
             return Compute(job, partial(_run, replay, leaves, job, None), (), {}, known.seconds)
         room = job.store.quota_bytes - job.store.nbytes
         guard = Guard(job, room, self._op_seconds, private)
+        if private:
+            tried = [stand_in(arg) if isinstance(arg, Entry) else arg for arg in job.args[1:]]
+            return Compute(job, partial(_tried_and_run, replay, leaves, tried, guard), (), {}, UNKNOWN_SECONDS)
         return Compute(job, partial(_run, replay, leaves, job, guard), (), {}, UNKNOWN_SECONDS)
 
     def read(self, text: str) -> Replay:
@@ -118,6 +126,8 @@ def _mark(job: Job, digest: str) -> None:
 class Guard(Watch):
     """Ends a run that takes more than it may, that nobody wants any more, or that could tell of private values.
 
+    Where anything is private it is for runs on what stands in for it, so that whatever they end by may be told.
+
     Args:
         job: the op.
         room: bytes that its values may take at one time.
@@ -127,7 +137,7 @@ class Guard(Watch):
 
     def __init__(self, job: Job, room: int, op_seconds: float, private: bool) -> None:
         super().__init__()
-        self._job = job
+        self.job = job
         self._room = room
         self._op_seconds = op_seconds
         self._private = private
@@ -135,7 +145,7 @@ class Guard(Watch):
     def before(self, step: Step, nbytes: int, seconds: float) -> None:
         """Refuse a step for what it takes."""
         super().before(step, nbytes, seconds)
-        if self._job.over:
+        if self.job.over:
             raise OpCancelled("it was cancelled")
         if self.nbytes > self._room:
             raise QuotaExceeded(f"{step.op} needs {nbytes:,} bytes more than there is room for")
@@ -145,19 +155,29 @@ class Guard(Watch):
     def depends(self, step: Step, reads: Sequence[int]) -> None:
         """Refuse a step whose success or shape depends on values: of private ones it would tell something."""
         if self._private:
-            self._job.public = True
             raise OpValueError(
                 f"{step.op} could tell something of private values by failing or by its result's shape, so no plan "
                 "on private data has it; write it with np.where or comparisons (one-hot: y[:, None] == np.arange(k))"
             )
 
 
+def _tried_and_run(replay: Replay, leaves: Sequence[Any], tried: Sequence[Any], guard: Guard) -> list[Any]:
+    """Run a plan with what stands in for private values, and only then with these.
+
+    Steps are checked, and bounds worked out, by the values that there are: of private ones whether that goes well, or
+    which error comes first, would be told. Once no step of the trial depended on values, the run can't fail by them.
+    """
+    guard.job.public = True
+    _run(replay, tried, guard.job, guard)
+    guard.job.public = False
+    return _run(replay, leaves, guard.job, None)
+
+
 def _run(replay: Replay, leaves: Sequence[Any], job: Job, guard: Guard | None) -> list[Any]:
     try:
         return replay.run(leaves, guard)
     except Exception as error:
-        private = not job.public and any(entry.facts is not OPEN for entry in job.inputs)
-        job.public = True  # nothing of values is in it now
+        private = any(entry.facts is not OPEN for entry in job.inputs) and not isinstance(error, FedsockError)
         raise step_failure(error, private) from None
 
 

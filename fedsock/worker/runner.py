@@ -325,8 +325,10 @@ class Runner:
             job.withheld, job.failure = False, None
             self._fail(job, error)
             return
-        if row.streams and job.failure is None:
-            compute.kwargs = {**compute.kwargs, "emit": self._streams.begin(job)}
+        if row.streams:
+            emitter = self._streams.begin(job)  # a failure that is withheld too says that nothing is streamed
+            if job.failure is None:
+                compute.kwargs = {**compute.kwargs, "emit": emitter}
         self._ready.append(compute)
 
     def _afford(self, job: Job, row: Row, bound: Bound, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float:
@@ -357,6 +359,8 @@ class Runner:
         if not job.withheld:
             for entry, value in zip(job.results, values, strict=True):
                 job.store.charge(entry, size_of(value))
+        elif job.results[0].run is not None:  # a task's result: there is no bound, and its size is not told
+            job.store.hide(job.results[0], sum(map(size_of, values)))
         elif sum(map(size_of, values)) > job.results[0].charge:
             raise QuotaExceeded("the result is larger than its public bound")
 

@@ -101,6 +101,7 @@ class Entry:
         counted: an export of it was counted as a query.
         lineage: how it was made; None for most open values.
         charge: bytes it counts for.
+        hidden: bytes that it takes and that aren't told of.
         limit_shape: withheld: a shape with at least as many elements, known from public shapes.
         waiting: what goes on when it is no longer pending.
         holds: how many jobs still need it.
@@ -124,6 +125,7 @@ class Entry:
     run: Run | None = None
     lineage: Lineage | None = None
     charge = 0
+    hidden = 0
     limit_shape: tuple[int, ...] = ()
     waiting: list[Waiting] | None = None
     holds = 0
@@ -216,6 +218,7 @@ class SessionStore:
         expected: id -> the worker's address that may deliver it, and its entry, listed or still needed.
         last_id: the highest id used; ids rise, so that none is used twice.
         nbytes: bytes charged.
+        hidden: bytes that aren't told of, beside those.
         objects: entries that count, listed or still needed.
         over: the session is gone.
         mocks: names of made-up data that it used, which count for it as long as it lives.
@@ -231,6 +234,7 @@ class SessionStore:
         "approved",
         "entries",
         "expected",
+        "hidden",
         "last_id",
         "mocks",
         "nbytes",
@@ -253,6 +257,7 @@ class SessionStore:
         self.expected: dict[int, tuple[str, Entry]] = {}
         self.last_id = 0
         self.nbytes = 0
+        self.hidden = 0
         self.objects = 0
         self.over = False
         self.refused: dict[tuple[Any, ...], int] = {}
@@ -297,6 +302,19 @@ class SessionStore:
             self.check_bytes(more)
         self.nbytes += more
         entry.charge = nbytes
+
+    def hide(self, entry: Entry, nbytes: int) -> None:
+        """Count an entry's bytes where a session doesn't see them, within a limit of their own.
+
+        Raises:
+            QuotaExceeded: they would be more than the session may hold; nothing changed.
+        """
+        if entry.charge < 0:
+            return
+        if self.hidden + nbytes > self.quota_bytes:
+            raise QuotaExceeded(f"{nbytes:,} bytes more than this session may hold")
+        self.hidden += nbytes
+        entry.hidden = nbytes
 
     def borrow(self, mock: str, nbytes: int) -> None:
         """Count made-up data for this session once, which others may use too: it is full sooner, but refused nothing.
@@ -380,6 +398,7 @@ class SessionStore:
         if entry.listed or entry.holds or entry.maker is not None or entry.charge < 0:
             return
         self.nbytes -= entry.charge
+        self.hidden -= entry.hidden
         self.objects -= 1
         entry.charge = -1
         if entry.state is not PENDING:

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 
 from fedsock.errors import ConfigError, OpCancelled, OpTypeError, TaskFailed, UnknownOp, UnsupportedValue
-from fedsock.policy.facts import OPEN, TASK_SOURCE, combine, known, trained
-from fedsock.policy.rules import Policy
+from fedsock.policy.facts import OPEN, TASK_SOURCE, Facts, combine, known, trained
 from fedsock.policy.terms import Agreement
 from fedsock.worker.arguments import held_value, resolve
 from fedsock.worker.complaints import suggestion
@@ -30,7 +29,7 @@ from fedsock.worker.datasets import NAME, NAME_RULE, Dataset
 from fedsock.worker.emitting import Emitter, kept
 from fedsock.worker.failures import not_run
 from fedsock.worker.jobs import Compute, Job
-from fedsock.worker.store import Run
+from fedsock.worker.store import Entry, Run, SessionStore
 
 TASK_SECONDS = 1.0
 """What a task is expected to take: always more than an op that runs inline."""
@@ -39,6 +38,9 @@ ABOUT_CHARS = 500
 """Letters of a task's first docstring line that are told."""
 
 MOST_TASKS = 1_000
+
+Admits = Callable[[Entry, SessionStore], bool]
+"""Whether a task's result, its facts given, may leave to a session; if so, its run was counted."""
 
 _log = logging.getLogger("fedsock.worker")
 
@@ -71,6 +73,17 @@ class Task:
     def source(self) -> str:
         """The name of what it makes among the sources of a value: that is private whatever the data."""
         return TASK_SOURCE + self.name
+
+    def facts(self, inputs: Sequence[Facts] = ()) -> Facts:
+        """Return what is known of what it makes.
+
+        Args:
+            inputs: facts of its arguments that aren't open.
+        """
+        private = [dataset for dataset in self.data.values() if dataset.private]
+        rows = [len(dataset.array) for dataset in private if dataset.array.ndim]
+        sources = combine(inputs).sources | {self.source} | {dataset.name for dataset in private}
+        return known(sources, trained("task", self.name, (), inputs, rows) if self.leaves else None)
 
     @property
     def agreed(self) -> Agreement:
@@ -111,13 +124,13 @@ class Tasks:
     Args:
         worker: its name.
         tasks: what it offers.
-        policy: the owner's.
+        admits: says whether what a task makes may leave, and counts it.
     """
 
-    def __init__(self, worker: str, tasks: Mapping[str, Task], policy: Policy) -> None:
+    def __init__(self, worker: str, tasks: Mapping[str, Task], admits: Admits) -> None:
         self._worker = worker
         self._tasks = tasks
-        self._policy = policy
+        self._admits = admits
 
     def begin(self, job: Job) -> Compute:
         """Return what is to be computed for an op ``task``, its result's facts given.
@@ -129,7 +142,7 @@ class Tasks:
             UnknownOp: there is no such task.
             OpTypeError: no name was given.
         """
-        job.public = True  # a failure names the task, and nothing else
+        job.public = True  # a failure that is told names the task, and nothing else
         args, kwargs = resolve(job, held_value)
         name = args[0] if args else None
         if not isinstance(name, str) or "emit" in kwargs:
@@ -137,20 +150,15 @@ class Tasks:
         task = self._tasks.get(name)
         if task is None:
             raise UnknownOp(f"{self._worker} has no task {name!r}{suggestion(name, self._tasks)}")
-        private = [dataset for dataset in task.data.values() if dataset.private]
-        rows = [len(dataset.array) for dataset in private if dataset.array.ndim]
-        inputs = [entry.facts for entry in job.inputs if entry.facts is not OPEN]
-        form = trained("task", name, (), inputs, rows) if task.leaves else None
-        sources = combine(inputs).sources | {task.source} | {dataset.name for dataset in private}
         first = job.results[0]
-        first.facts, first.run = known(sources, form), Run()
+        first.facts, first.run = task.facts([entry.facts for entry in job.inputs if entry.facts is not OPEN]), Run()
         job.store.charge(first, job.weight)
+        # Whether it fails, and its result's type, dtype, shape and size, are told where the value itself may leave;
+        # that it was given what is withheld changes nothing of it.
+        first.withheld = not self._admits(first, job.store)
         if job.failure is not None:
             return Compute(job, not_run, (), {}, TASK_SECONDS)
-        # Whether a task fails is told, and that it was given what is withheld changes nothing of it.
-        job.withheld = False
-        # Its type, dtype and shape are told where the value itself may leave.
-        first.withheld = not self._policy.export(first.facts, job.store.user).allowed
+        job.withheld = first.withheld
         data = {dataset.name: dataset.array.view() for dataset in task.data.values()}
         given = [data, *map(_read_only, args[1:])]
         return Compute(

@@ -5,7 +5,7 @@ What leaves is told by the facts of the result, which name the loss's digest and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -13,17 +13,19 @@ import numpy as np
 
 from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, PlanMismatch
 from fedsock.ops.schema import NUMERIC_KINDS
-from fedsock.plan.batches import edges
+from fedsock.plan.batches import sizes
 from fedsock.plan.boxes import autograd
 from fedsock.plan.gradient import value_and_gradient
 from fedsock.plan.optimizers import State
 from fedsock.plan.recording import Known
-from fedsock.plan.replay import Inside, Replay
+from fedsock.plan.replay import Replay
 from fedsock.plan.settings import Training
 from fedsock.plan.training import check_params, rows_of, train
 from fedsock.plan.trees import filled, flatten, references
+from fedsock.plan.watching import Inside
 from fedsock.policy.facts import OPEN, Facts, Trained, combine, known, trained
 from fedsock.policy.rules import Policy
+from fedsock.policy.terms import TrainTerms
 from fedsock.protocol.values import Reference
 from fedsock.typing import Array
 from fedsock.worker.arguments import held_value, resolve
@@ -32,6 +34,9 @@ from fedsock.worker.failures import step_failure, too_long
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.plans import UNKNOWN_SECONDS, Guard, Plans
 from fedsock.worker.store import Entry, Run
+
+ORDER_BYTES = 40
+"""The order of an epoch takes so many bytes a row, where it has several batches: draws, places, and their sorting."""
 
 T = TypeVar("T")
 
@@ -48,6 +53,7 @@ class Task:
         data: leaves, in the order of ``on``.
         settings: how.
         state: of the optimizer.
+        private: some of it is.
         steps: how many it takes.
         sizes: how many rows a batch has: one or two numbers, the larger first.
     """
@@ -59,6 +65,7 @@ class Task:
     data: list[Array]
     settings: Training
     state: State
+    private: bool
     steps: int
     sizes: tuple[int, ...]
 
@@ -72,8 +79,13 @@ class Task:
         return self.loss.gradient(self.by).known(self.example(rows))
 
     def example(self, rows: int) -> list[Array]:
-        """Return inputs that look like those of a batch."""
-        return self.inputs(self.params, [leaf[:rows] for leaf in self.data])
+        """Return inputs that look like those of a batch; where some are private, with zeros for all values."""
+        params, data = self.params, [leaf[:rows] for leaf in self.data]
+        return (
+            self.inputs(list(map(_zeros, params)), list(map(_zeros, data)))
+            if self.private
+            else self.inputs(params, data)
+        )
 
 
 class Trainings:
@@ -108,17 +120,22 @@ class Trainings:
         if kwargs or not 4 <= len(args) <= 5:
             raise OpTypeError("it takes a loss, parameters, data, settings and a state, by position")
         _check_private(job)
-        task = self._task(args, self._least_rows(job))
+        sources = combine(entry.facts for entry in job.inputs).sources
+        private = any(entry.facts is not OPEN for entry in job.inputs)
+        task = self._task(args, least_rows(self._policy, sources, job.store.user), private)
+        if private:
+            job.plan = task.loss.plan.digest
+            self._plans.keep(task.loss.plan, job.store.user)
         for entry in job.results:
             entry.facts = _facts(job, task)
         job.results[0].run = job.results[1].run = Run()
         seconds = self._seconds(task)
         room = job.store.quota_bytes - job.store.nbytes
         job.store.charge(job.results[0], _nbytes(task) + job.weight)
-        guard = Guard(job, room, self._op_seconds, any(entry.facts is not OPEN for entry in job.inputs))
+        guard = Guard(job, room, self._op_seconds, private)
         return Compute(job, _Running(task, guard, job, self._op_seconds), (), {}, seconds)
 
-    def _task(self, args: Sequence[Any], least: int) -> Task:
+    def _task(self, args: Sequence[Any], least: int, private: bool) -> Task:
         if type(args[0]) is not str:
             raise OpTypeError("the loss is a plan's text that the session sent")
         autograd()  # a missing extra is found before private data can make a secret of it
@@ -136,17 +153,11 @@ class Trainings:
         settings = replace(given, min_rows=max(least, given.min_rows))
         old = args[4] if len(args) > 4 else None
         state = State.start(settings, params) if old is None else State.from_tree(old, settings, params)
-        batches = np.diff(edges(len(data[0]), settings.batch_size, settings.min_rows))
-        sizes = tuple(sorted(set(batches.tolist()), reverse=True))
-        task = Task(loss, by, on, params, data, settings, state, len(batches) * settings.epochs, sizes)
+        counts = sizes(len(data[0]), settings.batch_size, settings.min_rows)
+        steps, ordered = sum(counts.values()) * settings.epochs, tuple(sorted(counts, reverse=True))
+        task = Task(loss, by, on, params, data, settings, state, private, steps, ordered)
         loss.check(task.example(task.sizes[0]))
         return task
-
-    def _least_rows(self, job: Job) -> int:
-        """Return how many rows a step has at least, by what the owners of the data say."""
-        sources = combine(entry.facts for entry in job.inputs).sources
-        terms = (self._policy.terms(source, job.store.user).train for source in sources)
-        return max((one.min_rows for one in terms if one is not None), default=1)
 
     def _seconds(self, task: Task) -> float:
         """Return how long it takes, as far as is known."""
@@ -157,6 +168,20 @@ class Trainings:
         if seconds > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
         return seconds
+
+
+def least_rows(policy: Policy, sources: Iterable[str], user: str) -> int:
+    """Return the rows below which a remainder is no step of its own, by what the owners of the data say.
+
+    Args:
+        policy: the owner's.
+        sources: the private data sets.
+        user: whose training it is.
+    """
+    agreed = (policy.terms(source, user) for source in sources)
+    # Where the owner is asked, as many as are the rule otherwise.
+    terms = (one.train or (TrainTerms() if one.export == "ask" else None) for one in agreed)
+    return max((one.min_rows for one in terms if one is not None), default=1)
 
 
 class _Running:
@@ -176,8 +201,8 @@ class _Running:
         try:
             self._try()
         except Exception as error:
-            private = any(entry.facts is not OPEN for entry in job.inputs)
-            raise step_failure(error, private and not isinstance(error, FedsockError)) from None
+            raise step_failure(error, task.private and not isinstance(error, FedsockError)) from None
+        job.public = False  # from here on, what would go wrong could depend on private values
 
         def value_and_grad(params: Sequence[Array], batch: Sequence[Array]) -> tuple[Any, Sequence[Array]]:
             if emit.stopped or job.over or job.store.over:
@@ -190,7 +215,7 @@ class _Running:
         return {"params": params, "n": trained.n, "metrics": trained.metrics}, trained.state.to_tree()
 
     def _try(self) -> None:
-        """Run the loss, and its gradient, once on as many rows as a batch has.
+        """Run the loss, and its gradient, once on as many rows as a batch has, on zeros in place of what is private.
 
         What it takes is known then, that it is a scalar, and that no step of it, there or on the way back, depends on
         private values: whether a training failed is told.
@@ -211,10 +236,14 @@ class _Running:
         if np.ndim(value) or np.asarray(value).dtype.kind != "f":
             raise OpValueError("a loss gives one floating-point number: the mean over the rows of a batch")
         inside = Inside(guard)
-        value_and_gradient(task.loss.plan, example, task.by, inside.look)
+        value_and_gradient(task.loss.plan, example, task.by, inside)
         known = task.loss.known(example)
         steady = inside.steady and known is not None and known.steady
         task.loss.gradient(task.by).know(example, Known(guard.most, guard.seconds - before, steady))
+
+
+def _zeros(leaf: Array) -> Array:
+    return np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape)
 
 
 def _streamed(values: Generator[Any, None, T], emit: Callable[[Any], None]) -> T:
@@ -228,15 +257,19 @@ def _streamed(values: Generator[Any, None, T], emit: Callable[[Any], None]) -> T
 
 
 def _check_private(job: Job) -> None:
-    """Refuse private inputs whose shapes could tell something."""
+    """Refuse private inputs that could tell something by their shapes, or where values are looked at."""
     if isinstance(job.args[0], Entry) and job.args[0].facts is not OPEN:
         raise OpTypeError("the loss is a plan's text that the session sent")
+    if any(entry.facts is not OPEN for entry in _entries(job.args[3])):
+        raise OpTypeError("settings are the session's own: whether they can be is told")
     for entry in job.inputs:
         if entry.facts is OPEN:
             continue
         numbers = isinstance(entry.value, (np.ndarray, np.generic)) and entry.value.dtype.kind in NUMERIC_KINDS
-        # What a training gave has the shapes of what went in, whatever the values.
-        if job.withheld or not (numbers or isinstance(entry.facts.form, Trained)):
+        # A state that a training gave has the shapes of what went in, whatever the values.
+        state = len(job.args) > 4 and entry is job.args[4] and type(entry.value) is dict
+        carried = state and isinstance(entry.facts.form, Trained) and entry.facts.form.kind == "plan"
+        if job.withheld or not (numbers or carried):
             raise OpValueError("of private values, training takes arrays of numbers whose shapes may be told")
 
 
@@ -261,5 +294,7 @@ def _nbytes(task: Task) -> int:
     moments = sum(leaf.nbytes for moment in task.state.moments for leaf in moment)
     rows = task.sizes[0]
     batch = sum(leaf[:rows].nbytes for leaf in task.data)
+    if len(task.data[0]) > rows:
+        batch += ORDER_BYTES * len(task.data[0])
     known = task.known(rows)
     return 4 * params + 2 * moments + batch + (0 if known is None else known.nbytes)

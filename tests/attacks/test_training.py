@@ -57,6 +57,29 @@ async def test_what_a_task_gave_can_be_carried_on_but_nothing_else_smuggled_in()
 
 
 @fedsock.plan
+def off(w: Any, x: Any) -> Any:
+    """Give the mean of squares."""
+    return ((x - w) ** 2).mean()
+
+
+@pytest.mark.parametrize("second", [np.zeros(200), "big"])
+async def test_what_few_rows_made_cannot_be_carried_out_by_many(second: Any) -> None:
+    """The state behind steps of one row each, or behind few rows, is theirs, whatever it is trained on with."""
+    off.trace(np.zeros(1), np.zeros(5))
+    policy = {"train": {"plans": [off.digest], "min_rows": 100}}
+    async with fedsock.Hub(port=0) as hub:
+        worker = await hub.virtual_worker("bob", {"few": np.arange(5.0), "big": np.zeros(500)}, policy=policy)
+        rows = worker.datasets[second] if isinstance(second, str) else worker.send(second)
+        settings = {"momentum": 0.9, "learning_rate": 0.1}
+        for name in ("few", "big"):
+            few = worker.train(off, np.zeros(1), (worker.datasets[name],), batch_size=1, **settings)
+            made = worker.train(off, np.zeros(1), (rows,), state=few.state, batch_size=None, **settings)
+            assert await stays(few) and await stays(made) and await stays(made.state)
+        whole = worker.train(off, np.zeros(1), (worker.datasets["big"],), batch_size=None, **settings)
+        assert not await stays(worker.train(off, np.zeros(1), (rows,), state=whole.state, batch_size=None, **settings))
+
+
+@fedsock.plan
 def singular_where_equal(guess: Any, x: Any) -> Any:
     """Give a loss whose gradient fails exactly where some row equals a guess, though the loss itself never does."""
     return np.linalg.det((x - guess) * np.eye(4)) * 0.0 + guess.sum()

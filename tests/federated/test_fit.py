@@ -356,50 +356,6 @@ async def test_a_strategy_that_errs(hub: fedsock.Hub, strategy: Strategy, said: 
         await hub.fit(BEGUN, trainer=LeastSquares(), strategy=strategy, rounds=1)
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"rounds": 0}, "rounds"),
-        ({"rounds": 1, "seed": -1}, "seed"),
-        ({"rounds": 1, "retries": 1.5}, "retries"),
-        ({"rounds": 1, "resume": True}, "checkpoint"),
-        ({}, "say how many rounds"),
-        ({"rounds": 1, "epochs": 5}, r"no option 'epochs'.*LocalSGD\(epochs="),
-        ({"rounds": 1, "strategy": FedAvg}, r"strategy=<class.*expected a strategy, such as FedAvg\(\)"),
-        ({"rounds": 1, "local": {"epochs": 5}}, r"local={.*expected a LocalSGD"),
-        ({"rounds": 1, "evaluate": 3}, "evaluate=3: expected a function"),
-        ({"rounds": 1, "stop": 3}, "stop=3: expected a function"),
-        ({"rounds": 1, "checkpoint": 3}, "checkpoint=3: expected the path"),
-        ({"rounds": 1, "workers": 3}, "workers: expected names or handles of workers, not 3"),
-        ({"rounds": 1, "workers": ["w1", 3]}, r"workers: expected names or handles of workers, not \['w1', 3\]"),
-        ({"rounds": 1, "trainer": "fast"}, "trainer= a Trainer"),
-        ({"rounds": 1, "deadline": -1}, "deadline=-1: expected seconds"),
-        ({"rounds": 1, "deadline": "1"}, "deadline"),
-        ({"rounds": 1, "patience": None}, "patience"),
-        ({"rounds": 1, "checkpoint": "/nowhere/fit.npz"}, "no folder /nowhere"),
-        ({"rounds": 1, "config": [1]}, "config"),
-        ({"rounds": 1, "evaluate": lambda p: 3}, "evaluate"),
-        ({"rounds": 1, "evaluate": lambda p: {"a": np.nan}}, "evaluate: 'a'"),
-        ({"rounds": 2, "stop": EarlyStop(metric="score")}, "score"),
-    ],
-)
-async def test_options_that_cant_be(hub: fedsock.Hub, options: Any, said: str) -> None:
-    await peopled(hub)
-    with pytest.raises(ConfigError, match=said):
-        await hub.fit(BEGUN, **{"trainer": LeastSquares(), **options})
-
-
-async def test_numpys_numbers_are_options_too(hub: fedsock.Hub) -> None:
-    await peopled(hub)
-    options: Any = {
-        "rounds": np.int64(1),
-        "seed": np.uint8(3),
-        "deadline": np.float64(60),
-        "workers": hub.workers["w1"],
-    }
-    assert list((await hub.fit(BEGUN, trainer=LeastSquares(), **options)).rounds[0].workers) == ["w1"]
-
-
 async def test_it_is_gone_through_once(hub: fedsock.Hub) -> None:
     await peopled(hub)
     fit = hub.fit(BEGUN, trainer=LeastSquares(), rounds=3)

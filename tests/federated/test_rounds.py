@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import fedsock
+from fedsock.errors import OpFailed
 from fedsock.federated import FedAvg, Job, LocalSGD, Reply, Trainer, rounds
 from fedsock.federated.aggregate import Update
 from fedsock.federated.result import Dropped
@@ -90,6 +91,64 @@ async def test_small_updates_are_asked_for_at_once() -> None:
         await hub.virtual_workers(12)
         outcome = await rounds.Attempt(setting, 1, [np.zeros(4)]).run(hub.workers)
     assert list(outcome.workers) == hub_names(12)
+
+
+async def test_what_is_trained_is_fetched_while_others_train() -> None:
+    fetched = asyncio.Event()
+
+    class Slow(Counting):
+        def start(self, worker: Any, params: Any, job: Job) -> Reply:
+            return Last(self) if worker.name == "w11" else self
+
+        async def fetch(self, worker: str) -> Update:
+            if worker == "w10":
+                fetched.set()
+            return await super().fetch(worker)
+
+    class Last(Reply):
+        def __init__(self, trainer: Slow) -> None:
+            self._trainer = trainer
+
+        async def ready(self) -> None:
+            await asyncio.wait_for(fetched.wait(), 10)
+
+        async def fetch(self, worker: str) -> Update:
+            return await self._trainer.fetch(worker)
+
+        def cancel(self) -> None:
+            pass
+
+    setting = rounds.Setting(
+        trainer=Slow(), strategy=FedAvg(), local=LocalSGD(), config=None, seed=0, deadline=None, most_rows=10
+    )
+    async with fedsock.Hub(port=0) as hub:
+        await hub.virtual_workers(12)
+        outcome = await rounds.Attempt(setting, 1, [np.zeros(SIZE)]).run(hub.workers)
+    assert list(outcome.workers) == hub_names(12) and not outcome.dropped
+
+
+async def test_nothing_is_fetched_any_more_where_too_few_are_left() -> None:
+    class Failing(Counting):
+        async def ready(self) -> None:
+            raise OpFailed("it can't")
+
+        async def fetch(self, worker: str) -> Update:
+            raise AssertionError("in vain")
+
+    class Both(Counting):
+        def start(self, worker: Any, params: Any, job: Job) -> Reply:
+            return Failing() if worker.name < "w06" else self
+
+    trainer = Both()
+    strategy = FedAvg(min_workers=7)
+    setting = rounds.Setting(
+        trainer=trainer, strategy=strategy, local=LocalSGD(), config=None, seed=0, deadline=None, most_rows=10
+    )
+    async with fedsock.Hub(port=0) as hub:
+        await hub.virtual_workers(12)
+        outcome = await rounds.Attempt(setting, 1, [np.zeros(SIZE)]).run(hub.workers)
+    assert outcome.params is None and not outcome.workers and not trainer.order
+    assert [one.name for one in outcome.dropped] == hub_names(12)[:6]
 
 
 def hub_names(count: int) -> list[str]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedsock.errors import OpValueError
-from fedsock.plan.batches import ALL, batches, edges, permutation
+from fedsock.plan.batches import ALL, batches, edges, permutation, sizes
 
 SEEDS = st.integers(0, 2**64 - 1) | st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=4).map(tuple)
 
@@ -36,6 +36,18 @@ def test_each_row_is_taken_once_an_epoch(
         assert len(taken[-1]) == size + rest
     else:
         assert len(taken[-1]) == rest
+
+
+@given(n=st.integers(1, 300), batch_size=st.none() | st.integers(1, 400), min_rows=st.integers(1, 400))
+def test_sizes_are_those_of_the_batches(n: int, batch_size: int | None, min_rows: int) -> None:
+    rows, counts = np.unique(np.diff(edges(n, batch_size, min_rows)), return_counts=True)
+    assert sizes(n, batch_size, min_rows) == dict(zip(rows.tolist(), counts.tolist(), strict=True))
+
+
+def test_sizes_of_many_rows_take_no_memory() -> None:
+    assert sizes(10**15, 1) == {1: 10**15}
+    with pytest.raises(OpValueError):
+        sizes(0, 5)
 
 
 @given(n=st.integers(2, 200), seed=SEEDS, epoch=st.integers(0, 50))

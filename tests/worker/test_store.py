@@ -69,6 +69,21 @@ def test_filling() -> None:
     assert (filling.incoming, filling.entry, filling.store) == (incoming, entry, store)
 
 
+def test_hidden_bytes_are_limited_and_given_back_and_seen_by_nobody() -> None:
+    held = store()
+    one, two = held.add(1), held.add(2)
+    held.hide(one, held.quota_bytes)
+    with pytest.raises(QuotaExceeded):
+        held.hide(two, 1)
+    assert held.stats()["bytes"] == 0
+    one.state = two.state = READY
+    held.unlist(1)
+    held.hide(one, 1)  # it is gone
+    held.hide(two, 1)
+    held.unlist(2)
+    assert held.hidden == 0
+
+
 def test_bytes_are_limited_and_a_refusal_changes_nothing() -> None:
     held = store()
     one, two = held.add(1), held.add(2)

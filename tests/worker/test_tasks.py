@@ -197,7 +197,7 @@ def test_rounds_count_runs_and_not_what_is_fetched_or_streamed() -> None:
     for id in (10, 20):
         assert told(run(driver, "generating", 3, id=id))[-2:] == ["Done", 3]
         assert driver.say(m.Get(id + 2, id)) == [3]
-    assert told(run(driver, "generating", 0, id=30)) == ["Done", "queries_spent"]
+    assert told(run(driver, "generating", 0, id=30)) == ["Emitted", "Done", "queries_spent"]
     streamed, *_ = run(driver, "generating", 3, id=40)
     assert streamed.refused.code == "queries_spent"
     [answer] = driver.say(m.Ask(50, "policy", ref="x"))
@@ -221,10 +221,11 @@ def test_rounds_are_kept_on_the_disk(folder: Path) -> None:
     assert seen == [1, 1, "queries_spent"]
 
 
-def test_a_run_that_fails_costs_no_round() -> None:
+def test_a_run_that_fails_costs_a_round_for_that_it_failed_is_told() -> None:
     driver = house({"train": {"tasks": ["failing"], "rounds": 1}})
-    run(driver, "failing")
-    assert driver.say(m.Ask(50, "policy", ref="x"))[0].policy["train"]["rounds_left"] == {"task failing": 1}
+    assert told(run(driver, "failing"))[-1] == "task_failed"
+    assert driver.say(m.Ask(50, "policy", ref="x"))[0].policy["train"]["rounds_left"] == {"task failing": 0}
+    assert told(run(driver, "failing", id=60)) == ["Emitted", "Done", "queries_spent"]
 
 
 def test_no_metrics_no_stream() -> None:
