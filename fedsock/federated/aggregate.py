@@ -19,8 +19,8 @@ from fedsock.typing import Array, Tree
 MOST_ROWS = 10**9
 """A weight above this is taken for a lie unless the fit allows it."""
 
-LARGEST = 1e300
-"""A parameter times its weight is at most this, so that no sum of them overflows."""
+LARGEST = 1e150
+"""A parameter or loss times its weight is at most this, so that no sum of them overflows, nor its square."""
 
 MOST_METRICS = 100
 """Metrics of one worker in a round."""
@@ -155,6 +155,8 @@ def check(update: Update, like: Tree, most_rows: int = MOST_ROWS) -> Update:
         if fault := _leaf_fault(leaf, sent, int(n)):
             raise wrong(f"its parameter {place} {fault}")
     loss = None if update.loss is None else _number(update.loss, "loss", wrong)
+    if loss is not None and abs(loss) * int(n) > LARGEST:
+        raise wrong(f"its loss is {loss}")
     if not isinstance(update.metrics, Mapping) or len(update.metrics) > MOST_METRICS:
         raise wrong(f"its metrics are no dict of at most {MOST_METRICS} numbers")
     metrics = {}
@@ -177,12 +179,13 @@ def _leaf_fault(leaf: Any, sent: Array, n: int) -> str:
 
 
 def _number(value: Any, what: str, wrong: Callable[[str], UpdateRejected]) -> float:
-    if np.ndim(value) != 0 or not isinstance(value, (int, float, np.integer, np.floating, np.bool_, np.ndarray)):
+    array = isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"
+    if not array and not isinstance(value, (int, float, np.integer, np.floating, np.bool_)):
         raise wrong(f"its {what} is no number but a {type(value).__name__}")
     try:
         number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise wrong(f"its {what} is no number") from None
+    except OverflowError:
+        raise wrong(f"its {what} is no number that fits") from None
     if not math.isfinite(number):
         raise wrong(f"its {what} is NaN or infinite")
     return number

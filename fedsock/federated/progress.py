@@ -32,7 +32,8 @@ class Line:
             one: that is over.
         """
         if self._live is not None:
-            self._live.update(text(one, self._rounds), refresh=True)
+            # As text: as a str it could hold markup.
+            self._live.update(importlib.import_module("rich.text").Text(text(one, self._rounds)), refresh=True)
 
     def close(self) -> None:
         """Leave the line as it is; again is harmless."""

@@ -27,6 +27,9 @@ IN_FLIGHT = 2
 TOGETHER_BYTES = 1 << 20
 """Where all updates of a round together are no larger, they are asked for at once: one trip instead of several."""
 
+ROOM_BYTES = 1 << 20
+"""For what an update has beside parameters, such as metrics."""
+
 Config = Mapping[str, Any] | Callable[[int, str], Mapping[str, Any]] | None
 """Settings for every worker, or (round, worker) -> settings."""
 
@@ -118,7 +121,9 @@ class Attempt:
         loop = asyncio.get_running_loop()
         self._begun = loop.time()
         try:
-            for name in self._chosen(sorted(workers)):
+            chosen = self._chosen(sorted(workers))
+            self._setting.trainer.prepare([workers[name] for name in chosen])
+            for name in chosen:
                 self._start(name, workers[name])
             names = list(self._replies)
             together = self._nbytes * len(names) <= TOGETHER_BYTES
@@ -140,7 +145,8 @@ class Attempt:
         return sorted(chosen)
 
     def _start(self, name: str, worker: WorkerHandle) -> None:
-        job = self._setting.job(self._number, name)
+        # Twice as much: of one in a wider dtype it is said that it is.
+        job = replace(self._setting.job(self._number, name), most_bytes=2 * self._nbytes + ROOM_BYTES)
         try:
             # Nobody changes these arrays: they are read-only, so no worker needs a copy of them.
             self._replies[name] = self._setting.trainer.start(worker, worker.send(self._params, copy=False), job)

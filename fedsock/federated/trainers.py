@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from fedsock.federated.aggregate import Update
 from fedsock.plan.program import Program
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.pointer import Pointer
+from fedsock.session.requests import Hold, fetch
 from fedsock.typing import Tree
 
 
@@ -24,12 +26,14 @@ class Job:
         seed: of its draws, as ``local.seed_of`` gives it.
         local: settings of the training, by name, as ``LocalSGD.to_dict`` gives them.
         config: what the fit's ``config`` says for this round and worker.
+        most_bytes: of its update; None: as much as may be fetched.
     """
 
     round: int
     seed: int
     local: Mapping[str, Any]
     config: Mapping[str, Any]
+    most_bytes: int | None = None
 
 
 class Reply(ABC):
@@ -70,6 +74,16 @@ class Trainer(ABC):
         """
         return True
 
+    def prepare(self, workers: Sequence[WorkerHandle]) -> None:  # noqa: B027  # most need nothing
+        """See who takes part in a round, before the first of them is started.
+
+        Args:
+            workers: their handles.
+
+        Raises:
+            FedsockError: nobody can be started.
+        """
+
     @abstractmethod
     def start(self, worker: WorkerHandle, params: Pointer, job: Job) -> Reply:
         """Start one worker's part of a round, at once, without waiting.
@@ -89,10 +103,12 @@ class PointerReply(Reply):
 
     Args:
         pointer: to it.
+        most_bytes: that it may have; None: as much as may be fetched.
     """
 
-    def __init__(self, pointer: Pointer) -> None:
+    def __init__(self, pointer: Pointer, most_bytes: int | None = None) -> None:
         self._pointer = pointer
+        self._most_bytes = most_bytes
 
     async def ready(self) -> None:
         """Wait until it is there; no data moves. Cancelling ends the wait only.
@@ -112,7 +128,8 @@ class PointerReply(Reply):
             FedsockError: it failed, or may not leave.
             UpdateRejected: it is something else.
         """
-        value = await self._pointer.get(release=True)
+        record = self._pointer._record
+        value = await fetch(record, Hold(record), None, release=True, most_bytes=self._most_bytes)
         if isinstance(value, dict) and {"params", "n"} <= value.keys() <= {"params", "n", "metrics"}:
             value = (value["params"], value["n"], value.get("metrics"))
         if not isinstance(value, (tuple, list)) or len(value) != 3:
@@ -155,7 +172,7 @@ class TaskTrainer(Trainer):
             params: a pointer to the parameters there.
             job: of which ``config`` goes to the task, as keyword arguments.
         """
-        return PointerReply(worker.task(self._task, params, **job.config))
+        return PointerReply(worker.task(self._task, params, **job.config), job.most_bytes)
 
 
 class LossTrainer(Trainer):
@@ -180,6 +197,19 @@ class LossTrainer(Trainer):
         """
         return all(name in worker.datasets for name in self._data)
 
+    def prepare(self, workers: Sequence[WorkerHandle]) -> None:
+        """Record the loss for data as most workers have them: one with others must not decide for all.
+
+        Args:
+            workers: that take part.
+        """
+        if not workers or not isinstance(self._loss, Program) or self._loss.is_recorded:
+            return
+        found = [self._rows(worker) for worker in workers]
+        forms = [tuple((one.ndim, one.shape[1:], one.dtype) for one in data) for data in found]
+        most, _ = Counter(forms).most_common(1)[0]
+        self._loss.leaves((self._params, *found[forms.index(most)]), {})
+
     def start(self, worker: Any, params: Pointer, job: Job) -> Reply:
         """Start the training at a worker.
 
@@ -188,8 +218,11 @@ class LossTrainer(Trainer):
             params: a pointer to the parameters there.
             job: its settings, of which ``config`` goes over ``local``.
         """
-        data = tuple(worker.datasets[name] for name in self._data)
+        data = self._rows(worker)
         if isinstance(self._loss, Program):
             self._loss.leaves((self._params, *data), {})
         settings = {**job.local, "seed": job.seed, **job.config}
-        return PointerReply(worker.train(self._loss, params, data, **settings))
+        return PointerReply(worker.train(self._loss, params, data, **settings), job.most_bytes)
+
+    def _rows(self, worker: Any) -> tuple[Any, ...]:
+        return tuple(worker.datasets[name] for name in self._data)

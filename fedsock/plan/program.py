@@ -69,6 +69,11 @@ class Program:
         return self._plan
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether there is a plan."""
+        return self._plan is not None
+
+    @property
     def digest(self) -> str:
         """The plan's digest; raises as ``plan``."""
         return self.plan.digest
