@@ -44,6 +44,7 @@ MOST_BYTES = 1 << 18
 MOST_STEPS = 4_000
 MOST_INPUTS = 10_000
 MOST_RESULTS = 1_000  # of one step
+MOST_REGISTERS = 20_000
 MOST_CHARS = 200  # of a name or a line
 DEEPEST = 8  # plans in plans
 
@@ -210,6 +211,7 @@ def _plan(told: Any, depth: int) -> Plan:
         step = _step(one, registers, _words(lines[place]) if place < len(lines) else "", depth)
         steps.append(step)
         registers += step.results
+    _require(registers <= MOST_REGISTERS, f"more than {MOST_REGISTERS:,} results of steps")
     takes = []
     for pair in _listed(told["takes"], MOST_INPUTS):
         _require(type(pair) is list and len(pair) == 2, "a parameter is a name and a tree")

@@ -12,20 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, QuotaExceeded
+from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, PlanInvalid, QuotaExceeded
+from fedsock.ops.plans import RUN
 from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.gradient import autograd
 from fedsock.plan.replay import Replay
 from fedsock.plan.steps import GRADIENT, Plan, Step
 from fedsock.plan.watching import Watch
 from fedsock.policy.facts import OPEN, combine, trained
+from fedsock.protocol.messages import Op
 from fedsock.worker.arguments import held_value, resolve, stand_in
 from fedsock.worker.failures import op_error_class, too_long
-from fedsock.worker.jobs import Compute, Job
+from fedsock.worker.jobs import Aside, Compute, Job
 from fedsock.worker.store import Entry, Run
 
-MOST_PLANS = 256
-"""Plans that are kept ready to run; the one that was used longest ago goes first."""
+MOST_BYTES = 4 << 20
+"""Texts of plans that are kept ready to run, or known to be none; the one that was used longest ago goes first."""
+
+AT_ONCE_BYTES = 4_096
+"""A longer text is read in a thread: one of 256 KiB takes some 0.3 s, and others' messages don't wait for it."""
 
 UNKNOWN_SECONDS = 1.0
 """What a run is expected to take that was never made: it gets a thread."""
@@ -40,7 +45,8 @@ class Plans:
 
     def __init__(self, op_seconds: float) -> None:
         self._op_seconds = op_seconds
-        self._ready: OrderedDict[str, Replay] = OrderedDict()
+        self._ready: OrderedDict[str, Replay | FedsockError] = OrderedDict()
+        self._nbytes = 0
 
     def begin(self, job: Job) -> Compute:
         """Return what runs a plan.
@@ -69,6 +75,8 @@ class Plans:
         text, leaves = args[0], args[1:]
         if private and (job.withheld or not all(map(_numbers, job.args[1:]))):
             raise OpValueError("of private values, a plan takes arrays of numbers whose shapes may be told")
+        if (reading := self.reading(job, text)) is not None:
+            return reading
         replay = self.read(text)
         if len(replay.plan.outputs) != len(job.results):
             raise OpValueError(f"the plan has {len(replay.plan.outputs)} results, not {len(job.results)}")
@@ -88,6 +96,20 @@ class Plans:
             return Compute(job, partial(_tried_and_run, replay, leaves, tried, guard), (), {}, UNKNOWN_SECONDS)
         return Compute(job, partial(_run, replay, leaves, guard), (), {}, UNKNOWN_SECONDS)
 
+    def reading(self, job: Job, text: str) -> Compute | None:
+        """Return what reads a long text, after which an op that needs it begins anew; None: it was read, or is short.
+
+        Args:
+            job: the op.
+            text: of a plan.
+        """
+        if text in self._ready or len(text) <= AT_ONCE_BYTES:
+            return None
+        aside = Aside(job.store, Op(job.op.id, RUN), None, [])
+        found: list[Replay | FedsockError] = []
+        aside.then = lambda: self._keep(text, found[0])
+        return Compute(aside, lambda: found.append(_read(text)), (), {}, UNKNOWN_SECONDS)
+
     def read(self, text: str) -> Replay:
         """Return a plan made ready to run.
 
@@ -97,17 +119,34 @@ class Plans:
         Raises:
             PlanInvalid, UnknownOp: it is no plan, or none for this worker.
         """
-        found = self._ready.get(text)
-        if found is None:
-            plan = Plan.from_json(text)
-            if any(step.op == GRADIENT for step in plan.steps):
-                autograd()  # a missing extra is found before private data can make a secret of it
-            found = Replay(plan)
-            self._ready[text] = found
-            if len(self._ready) > MOST_PLANS:
-                self._ready.popitem(last=False)
+        if text not in self._ready:
+            self._keep(text, _read(text))
         self._ready.move_to_end(text)
+        found = self._ready[text]
+        if isinstance(found, FedsockError):
+            raise found.with_traceback(None)
         return found
+
+    def _keep(self, text: str, found: Replay | FedsockError) -> None:
+        if text not in self._ready:
+            self._ready[text] = found
+            self._nbytes += len(text)
+        while self._nbytes > MOST_BYTES:
+            self._nbytes -= len(self._ready.popitem(last=False)[0])
+
+
+def _read(text: str) -> Replay | FedsockError:
+    """Return the plan of a text, its digest known, or why it is none."""
+    try:
+        plan = Plan.from_json(text)
+        if any(step.op == GRADIENT for step in plan.steps):
+            autograd()  # a missing extra is found before private data can make a secret of it
+        assert plan.digest  # noqa: S101  # worked out now, and kept
+        return Replay(plan)
+    except FedsockError as error:
+        return error
+    except Exception as error:  # whatever a text does, the op that has it ends
+        return PlanInvalid(f"no plan: {type(error).__name__}")
 
 
 def _mark(job: Job, digest: str) -> None:

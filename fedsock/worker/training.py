@@ -122,6 +122,8 @@ class Trainings:
         if kwargs or not 4 <= len(args) <= 5:
             raise OpTypeError("it takes a loss, parameters, data, settings and a state, by position")
         _check_private(job)
+        if type(args[0]) is str and (reading := self._plans.reading(job, args[0])) is not None:
+            return reading
         private = any(entry.facts is not OPEN for entry in job.inputs)
         task = self._task(args, self._least_rows(job), private)
         for entry in job.results:
