@@ -319,7 +319,9 @@ def _by_train(form: Trained, source: str, terms: Terms, user: str, found: Decisi
     elif 0 < form.rows < train.min_rows:
         fault, line = f"wants {train.min_rows} rows, and there are {form.rows}", f"min_rows = {form.rows}"
     else:
-        query = None if train.rounds is None else Query(f"{form.kind} {form.name}", train.rounds)
+        # Plans that aren't listed are counted together: each could be written in countless other ways.
+        counted = form.name if form.name in listed else ANY_PLAN
+        query = None if train.rounds is None else Query(f"{form.kind} {counted}", train.rounds)
         return Decision(True, "train", query=query, metrics=train.metrics)
     if found.asks:
         return found

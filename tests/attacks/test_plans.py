@@ -90,6 +90,12 @@ def test_a_short_text_makes_no_large_plan() -> None:
         Plan.from_json(many)
 
 
+@pytest.mark.parametrize("name", ["overwrite", "", "dt\u0443pe", "a b", "x" * 101])
+def test_an_arguments_name_is_plain(name: str) -> None:
+    with pytest.raises(PlanInvalid, match="name"):
+        Plan.from_json(text([array()], [step("add", at(0), 1, kw={name: 1})], at(1)))
+
+
 def test_nobody_writes_into_what_is_written_in_a_plan() -> None:
     """A plan is kept for all sessions: who could change its constants would change what an owner reviewed."""
     constant = to_json(np.ones(3))
