@@ -18,8 +18,9 @@ from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.gradient import autograd
 from fedsock.plan.replay import Replay
 from fedsock.plan.steps import GRADIENT, Plan, Step
+from fedsock.plan.trees import references
 from fedsock.plan.watching import Watch
-from fedsock.policy.facts import OPEN, combine, trained
+from fedsock.policy.facts import OPEN, Facts, combine, trained
 from fedsock.protocol.messages import Op
 from fedsock.worker.arguments import held_value, resolve, stand_in
 from fedsock.worker.failures import op_error_class, too_long
@@ -82,7 +83,7 @@ class Plans:
             raise OpValueError(f"the plan has {len(replay.plan.outputs)} results, not {len(job.results)}")
         replay.check(leaves)
         if private:
-            _mark(job, replay.plan.digest)
+            _mark(job, replay.plan)
         known = replay.known(leaves)
         if known is not None and known.steady:
             if known.seconds > self._op_seconds:
@@ -149,15 +150,24 @@ def _read(text: str) -> Replay | FedsockError:
         return PlanInvalid(f"no plan: {type(error).__name__}")
 
 
-def _mark(job: Job, digest: str) -> None:
+def _mark(job: Job, plan: Plan) -> None:
     """Give the results of a run on private inputs their facts: what plan made them, if they are data sets as they are.
+
+    As of a loss, the first of several parameters is the session's: there stand parameters, no data. Else the data set
+    itself would leave by a plan that an owner allowed for what it does to parameters, such as to give them back.
 
     Args:
         job: the run.
-        digest: the plan's.
+        plan: what is run.
     """
-    inputs = [entry.facts for entry in job.inputs]
-    facts, run = combine(inputs, trained("plan", digest, inputs)), Run()
+    first = set(references(plan.takes[0][1])) if len(plan.takes) > 1 else set()
+    data: list[Facts] = []
+    carried: list[Facts] = []
+    for place, arg in enumerate(job.args[1:]):
+        if isinstance(arg, Entry):
+            (carried if place in first else data).append(arg.facts)
+    form = trained("plan", plan.digest, data, carried)
+    facts, run = combine((entry.facts for entry in job.inputs), form), Run()
     for entry in job.results:
         entry.facts, entry.run = facts, run
 

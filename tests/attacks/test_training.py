@@ -62,6 +62,25 @@ def off(w: Any, x: Any) -> Any:
     return ((x - w) ** 2).mean()
 
 
+@fedsock.plan
+def stepped(w: Any, x: Any) -> Any:
+    """Take a step: as reviewed, of the session's parameters on the owner's rows."""
+    return w - 0.1 * fedsock.grad(off)(w, x)
+
+
+async def test_a_data_set_stands_for_no_parameters() -> None:
+    """On rows of zeros a step gives its parameters back: private rows in their place would be given back too."""
+    stepped.trace(np.zeros(1), np.zeros(60))
+    policy = {"train": {"plans": [stepped.digest], "min_rows": 10}}
+    async with fedsock.Hub(port=0) as hub:
+        worker = await hub.virtual_worker("bob", {"pay": PEOPLE["pay"]}, policy=policy)
+        pay = worker.datasets["pay"]
+        made = worker.run(stepped, np.zeros(1), pay)
+        assert not await stays(made) and not await stays(worker.run(stepped, made, pay))
+        assert await stays(worker.run(stepped, pay, np.zeros(60)))
+        assert await stays(worker.run(stepped, pay, pay))
+
+
 @pytest.mark.parametrize("second", [np.zeros(200), "big"])
 async def test_what_few_rows_made_cannot_be_carried_out_by_many(second: Any) -> None:
     """The state behind steps of one row each, or behind few rows, is theirs, whatever it is trained on with."""
