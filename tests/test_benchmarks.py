@@ -15,7 +15,7 @@ async def test_a_quick_run_measures_prints_and_writes(tmp_path: Path) -> None:
     options = [
         "--quick",
         "--only",
-        "T1,T2,T4,P,dp,plan,fit,start",
+        "T1,T2,T4,P,dp,plan,fit,digits,start",
         "--loops",
         "asyncio",
         "--peers",
@@ -43,6 +43,7 @@ async def test_a_quick_run_measures_prints_and_writes(tmp_path: Path) -> None:
         "P noisy mean",
         "L plan of 100 small ops, at a worker",
         "L round without training",
+        "D digits, 2 shards, mean of 1",
         "import",
     ):
         assert case in text

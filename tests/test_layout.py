@@ -134,7 +134,7 @@ def floor_faults(source: Source, modules: Mapping[str, Source]) -> Iterator[str]
 
 LOADED_LATE = {
     "fedsock/worker/releases.py": "fedsock.worker.mechanisms",
-    "fedsock/plan/gradient.py": "autograd",
+    "fedsock/plan/boxes.py": "autograd",
     "fedsock/federated/frames.py": "polars",
     "fedsock/federated/pictures.py": "matplotlib.figure",
     "fedsock/federated/progress.py": "rich.live",

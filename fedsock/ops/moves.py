@@ -155,11 +155,14 @@ def cast(anp: Any, x: Any, dtype: Any) -> Any:
         return x
     if np.dtype(dtype).kind in "fc":
         return anp.array(x).astype(dtype)
-    return np.asarray(plain(anp, x)).astype(dtype)
+    return anp.array(plain(anp, x)).astype(dtype)
 
 
 def plain(anp: Any, x: Any) -> Any:
-    """Return what a value is now, without its history; comparisons and positions have no gradient."""
-    while hasattr(x, "_value"):
+    """Return what a value is now, without its history; comparisons and positions have no gradient.
+
+    Where what is done is recorded, it is still a box: one that takes note, and has no gradient.
+    """
+    while hasattr(x, "_value") and not hasattr(x._node, "recording"):
         x = x._value
     return x

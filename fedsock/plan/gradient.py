@@ -8,20 +8,21 @@ what it is given, so that gradients are computed in several threads, and gradien
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 
-from fedsock.errors import ConfigError, NotDifferentiable
-from fedsock.ops import TABLE, Row, check, flatten
+from fedsock.errors import NotDifferentiable
+from fedsock.ops import TABLE, Row, check
 from fedsock.ops.gradients import CONSTANT, masked
 from fedsock.ops.moves import cast
 from fedsock.ops.quiet import silence
+from fedsock.plan.boxes import autograd, boxed, is_box, levels, on_path, plain, unboxed
 from fedsock.plan.numbers import OPERATIONS, SIZE
 from fedsock.plan.steps import GRADIENT, Plan, Step
+from fedsock.plan.tapes import known, noted, run
 from fedsock.plan.trees import references
 from fedsock.protocol.values import Reference
 
@@ -32,19 +33,6 @@ _NUMBERS: Mapping[str, str] = MappingProxyType(
     {f"number.{name}": name for name in ("add", "subtract", "multiply", "divide", "remainder", "negative", "absolute")}
 )
 """Operations on Python's numbers -> numpy's, which are used on the path."""
-
-
-@functools.cache
-def autograd() -> Any:
-    """Return the library.
-
-    Raises:
-        ConfigError: it isn't installed.
-    """
-    try:
-        return importlib.import_module("autograd")
-    except ImportError as error:
-        raise ConfigError("gradients need autograd; install it with: pip install 'fedsock[learn]'") from error
 
 
 class Look(Protocol):
@@ -91,35 +79,42 @@ def value_and_gradient(
         ConfigError: autograd isn't installed.
         OpFailed, or what numpy raises: a step failed; a note says which, and where it was written.
     """
+    value, slopes = value_and_slopes(plan, leaves, argnums, look, fixed)
+    return value, [like(leaves[k], slope) for k, slope in zip(argnums, slopes, strict=True)]
+
+
+def value_and_slopes(
+    plan: Plan, leaves: Sequence[Any], argnums: Sequence[int], look: Look | None = None, fixed: Collection[int] = ()
+) -> tuple[Any, list[Any]]:
+    """Do the same, with each gradient as it comes: None where there is none, and perhaps of a wider dtype."""
     library = autograd()
     tracer, core = library.tracer, library.core
-    level = 1 + max((leaf._trace for leaf in leaves if _is_box(leaf)), default=-1)
+    level = 1 + max((leaf._trace for leaf in leaves if is_box(leaf)), default=-1)
     values, roots = list(leaves), []
     for number in argnums:
         _require_real(plan.inputs[number].name, plain(leaves[number]))
         roots.append(core.VJPNode.new_root())
         values[number] = tracer.new_box(leaves[number], level, roots[-1])
     dtypes: dict[Any, np.dtype[Any]] = {}
-    known = set(fixed)
+    numbers = set(fixed)
     with np.errstate(all="ignore"), silence():
         for step in plan.steps:
             try:
-                found = _results(step, values, look, known)
+                found = _results(step, values, look, numbers)
             except Exception as error:
                 error.add_note(f"in {step.op}" + (f", written at {step.line}" if step.line else ""))
                 raise
-            if step.op == SIZE or (step.op in OPERATIONS and known.issuperset(step.reads())):
-                known.add(len(values))
+            if step.op == SIZE or (step.op in OPERATIONS and numbers.issuperset(step.reads())):
+                numbers.add(len(values))
             values += found
             dtypes.update(
-                (one._node, np.asarray(plain(one)).dtype) for one in found if _is_box(one) and one._trace == level
+                (one._node, np.asarray(plain(one)).dtype) for one in found if is_box(one) and one._trace == level
             )
         value, end = _one(plan, values), None
-        if _is_box(value) and value._trace == level:
+        if is_box(value) and value._trace == level:
             value, end = value._value, value._node
         slopes = _backwards(library, value, end, dtypes) if end is not None else {}
-        by = [_like(library.numpy, leaves[k], slopes.get(root)) for k, root in zip(argnums, roots, strict=True)]
-    return value, by
+    return value, [slopes.get(root) for root in roots]
 
 
 def _backwards(library: Any, value: Any, end: Any, dtypes: Mapping[Any, np.dtype[Any]]) -> dict[Any, Any]:
@@ -146,13 +141,18 @@ def _backwards(library: Any, value: Any, end: Any, dtypes: Mapping[Any, np.dtype
     return found
 
 
-def _like(anp: Any, leaf: Any, slope: Any) -> Any:
-    """Return a gradient in the type, shape and dtype of what it is by."""
+def like(leaf: Any, slope: Any) -> Any:
+    """Return a gradient in the type, shape and dtype of what it is by.
+
+    Args:
+        leaf: what it is by.
+        slope: as it came.
+    """
     here = plain(leaf)
     if slope is None:
         slope = np.zeros(np.shape(here), np.asarray(here).dtype)
-    if _is_box(slope):
-        return cast(anp, slope, np.asarray(here).dtype)
+    if is_box(slope):
+        return cast(autograd().numpy, slope, np.asarray(here).dtype)
     slope = np.asarray(slope, np.asarray(here).dtype)
     if type(here) is float:
         return float(slope)
@@ -187,40 +187,6 @@ def _require_real(name: str, value: Any) -> None:
 # --- steps --------------------------------------------------------------------------------------------------
 
 
-def _is_box(value: Any) -> bool:
-    return hasattr(value, "_trace")
-
-
-def plain(value: Any) -> Any:
-    """Return what a value is now, in trees too, without its history.
-
-    Args:
-        value: an op's argument.
-    """
-    kind = type(value)
-    if kind is list or kind is tuple:
-        return kind([plain(part) for part in value])
-    while hasattr(value, "_value"):
-        value = value._value
-    return value
-
-
-def _levels(tree: Any) -> int:
-    """Return of how many gradients in one another an argument is on the path."""
-    if isinstance(tree, (list, tuple)):
-        return max(map(_levels, tree), default=0)
-    levels = 0
-    while hasattr(tree, "_value"):
-        tree, levels = tree._value, levels + 1
-    return levels
-
-
-def _boxed(tree: Any) -> bool:
-    if isinstance(tree, (list, tuple)):
-        return any(map(_boxed, tree))
-    return _is_box(tree)
-
-
 def _filled(tree: Any, values: Sequence[Any]) -> Any:
     kind = type(tree)
     if kind is Reference:
@@ -231,41 +197,44 @@ def _filled(tree: Any, values: Sequence[Any]) -> Any:
         return {key: _filled(part, values) for key, part in tree.items()}
     if kind is slice:
         # An end of a slice is a place: it has no gradient.
-        return slice(*(plain(_filled(end, values)) for end in (tree.start, tree.stop, tree.step)))
+        return slice(*(known(_filled(end, values)) for end in (tree.start, tree.stop, tree.step)))
     return tree
 
 
-def _results(step: Step, values: Sequence[Any], look: Look | None, known: set[int]) -> list[Any]:
+def _results(step: Step, values: Sequence[Any], look: Look | None, fixed: set[int]) -> list[Any]:
     """Return a step's results, boxes among them where it is on the path."""
     args = [_filled(arg, values) for arg in step.args]
     kwargs = {name: _filled(arg, values) for name, arg in step.kwargs.items()}
     if step.op == GRADIENT:
         assert step.plan is not None  # noqa: S101  # steps that are gradients have one
-        fixed = {place for place, arg in enumerate(step.args) if known.issuperset(references(arg))}
-        value, slopes = value_and_gradient(step.plan, args, step.argnums, look, fixed)
+        inner = {place for place, arg in enumerate(step.args) if fixed.issuperset(references(arg))}
+        value, slopes = value_and_gradient(step.plan, args, step.argnums, look, inner)
         return [value, *slopes]
     row = TABLE.get(step.op)
-    on_path = any(map(_boxed, args)) or any(map(_boxed, kwargs.values()))
     if row is None:
-        if on_path and step.op not in _FLAT_NUMBERS:
-            name = _NUMBERS.get(step.op)
-            return args if name is None else [vars(autograd().numpy)[name](*args)]
-        if look is not None and step.op != SIZE and not known.issuperset(step.reads()):
+        follows = any(map(on_path, args)) and step.op not in _FLAT_NUMBERS  # numpy's functions then, which never fail
+        if look is not None and not (follows or step.op == SIZE or fixed.issuperset(step.reads())):
             look.numbers(step)
-        return [OPERATIONS[step.op](*map(plain, args))]
+        return _number(step, args)
     checked, named = check(row, [plain(arg) for arg in args], {name: plain(arg) for name, arg in kwargs.items()})
     if look is not None:
         places: list[tuple[int | str, Any]] = [*enumerate(step.args), *step.kwargs.items()]
-        private = [place for place, arg in places if not known.issuperset(references(arg))]
-        look.row(row, step, checked, named, private, max(map(_levels, (*args, *kwargs.values())), default=0))
-    if not on_path or row.gradient == CONSTANT:
-        return _run(row, checked, named)
-    return _differentiable(row, step, *_put_back(row, args, kwargs, checked, named))
+        private = [place for place, arg in places if not fixed.issuperset(references(arg))]
+        look.row(row, step, checked, named, private, max(map(levels, (*args, *kwargs.values())), default=0))
+    if row.gradient != CONSTANT and any(map(on_path, (*args, *kwargs.values()))):
+        return _differentiable(row, step, *_put_back(row, args, kwargs, checked, named))
+    flat = [unboxed(arg) for arg in args], {name: unboxed(arg) for name, arg in kwargs.items()}
+    if any(map(boxed, (*flat[0], *flat[1].values()))):
+        return noted(row, *_put_back(row, *flat, checked, named))
+    return run(row, checked, named)
 
 
-def _run(row: Row, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
-    more = {"overwrite": False} if row.in_place else {}
-    return flatten(row, row.function(*args, **kwargs, **more))
+def _number(step: Step, args: Sequence[Any]) -> list[Any]:
+    """Return the result of an operation on Python's numbers, some of which may be boxes."""
+    if any(map(on_path, args)) and step.op not in _FLAT_NUMBERS:
+        name = _NUMBERS.get(step.op)
+        return [*args] if name is None else [vars(autograd().numpy)[name](*args)]
+    return [OPERATIONS[step.op](*map(plain if step.op == SIZE else known, args))]
 
 
 def _put_back(
@@ -275,7 +244,7 @@ def _put_back(
     placed = [*args, *(kwargs[p.name] for p in row.positional[len(args) : len(checked)])]
 
     def back(given: Any, now: Any) -> Any:
-        if not _boxed(given):
+        if not boxed(given):
             return now
         # A list that stands for an array has become one.
         return autograd().numpy.array(given) if isinstance(given, (list, tuple)) and type(now) is np.ndarray else given

@@ -7,7 +7,6 @@ success, shape or dtype depends on values, the next such run needs no check, onl
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from fedsock.errors import OpValueError, PlanMismatch
 from fedsock.ops import TABLE, Row, check, flatten, seconds
 from fedsock.plan.gradient import Look, value_and_gradient
 from fedsock.plan.numbers import NUMBERS, OPERATIONS, SIZE
+from fedsock.plan.recording import Gradient, Known, kinds
 from fedsock.plan.steps import GRADIENT, PYTHON, Plan, Spec, Step, spec_of
 from fedsock.plan.trees import references
 from fedsock.plan.watching import Inside, Watch, depends
@@ -25,25 +25,12 @@ MOST_KNOWN = 256
 """Kinds of calls that a plan remembers; past it all are forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a checked run found out, and holds for all whose arguments are alike.
-
-    Attributes:
-        nbytes: bytes that its values took at most at one time, beside the arguments.
-        seconds: how long it is expected to take.
-        steady: no step depends on values: the next run needs no check.
-    """
-
-    nbytes: int
-    seconds: float
-    steady: bool
-
-
 class _Made:
     """A step made ready: its function, and how its arguments are put in place."""
 
-    __slots__ = ("alone", "args", "drops", "first", "flat", "function", "kwargs", "normal", "reads", "row", "step")
+    __slots__ = (
+        "alone", "args", "drops", "first", "flat", "function", "gradient", "kwargs", "normal", "reads", "row", "step",
+    )  # fmt: skip
 
     def __init__(self, step: Step, first: int, drops: tuple[int, ...], constant: Callable[[Any], int]) -> None:
         self.step = step
@@ -60,6 +47,8 @@ class _Made:
         self.alone = step.results == 1 and (self.row is None or self.row.results == 1)
         self.normal = True  # its arguments needed no change by ``check``
         if step.op == GRADIENT:
+            assert step.plan is not None  # noqa: S101  # steps that are gradients have one
+            self.gradient = Gradient(step.plan, step.argnums)
             self.function: Callable[..., Any] = self._gradient
         elif self.row is not None:
             self.function = self.row.function
@@ -69,8 +58,11 @@ class _Made:
             self.function = OPERATIONS[step.op]
 
     def _gradient(self, *leaves: Any, look: Look | None = None, fixed: Collection[int] = ()) -> Any:
-        assert self.step.plan is not None  # noqa: S101  # steps that are gradients have one
-        value, gradients = value_and_gradient(self.step.plan, leaves, self.step.argnums, look, fixed)
+        if look is None:
+            value, gradients = self.gradient(leaves)
+        else:
+            assert self.step.plan is not None  # noqa: S101  # steps that are gradients have one
+            value, gradients = value_and_gradient(self.step.plan, leaves, self.step.argnums, look, fixed)
         return [value, *gradients]
 
 
@@ -84,6 +76,7 @@ class Replay:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._known: dict[tuple[Any, ...], Known] = {}
+        self._gradients: dict[tuple[int, ...], Gradient] = {}
         self._registers = plan.registers
         last: dict[int, int] = {}
         for place, step in enumerate(plan.steps):
@@ -111,8 +104,16 @@ class Replay:
         Args:
             leaves: the inputs.
         """
-        key = _key(leaves)
+        key = kinds(leaves)
         return None if key is None else self._known.get(key)
+
+    def gradient(self, argnums: tuple[int, ...]) -> Gradient:
+        """Return the plan's gradient by some inputs, the same each time.
+
+        Args:
+            argnums: which of them.
+        """
+        return self._gradients.setdefault(argnums, Gradient(self.plan, argnums))
 
     def run(self, leaves: Sequence[Any], watch: Watch | None = None) -> list[Any]:
         """Return the results' leaves; each owns its memory.
@@ -125,7 +126,7 @@ class Replay:
             PlanMismatch: the inputs are not what the plan takes.
             OpFailed, or what numpy raises: a step failed; a note says which, and where it was written.
         """
-        key = _key(leaves)
+        key = kinds(leaves)
         known = None if key is None else self._known.get(key)
         values: list[Any] = [*leaves, *[None] * (self._registers - len(leaves)), *self._constants]
         with np.errstate(all="ignore"):
@@ -291,22 +292,6 @@ def _spread(made: _Made, result: Any, values: list[Any]) -> None:
 def _told(error: Exception, step: Step) -> Exception:
     error.add_note(f"in {step.op}" + (f", written at {step.line}" if step.line else ""))
     return error
-
-
-def _key(leaves: Sequence[Any]) -> tuple[Any, ...] | None:
-    """Return what a call's success, shapes and dtypes follow from; None where that is too much."""
-    parts: list[Any] = []
-    for leaf in leaves:
-        kind = type(leaf)
-        if kind is np.ndarray:
-            parts += (leaf.dtype, leaf.shape)
-        elif kind in NUMBERS:
-            parts += (kind, leaf)
-        elif isinstance(leaf, np.generic):
-            parts.append(kind)
-        else:
-            return None
-    return tuple(parts)
 
 
 def mismatch(spec: Spec, found: Spec | None, leaf: Any) -> PlanMismatch:

@@ -5,6 +5,7 @@ No I/O. A plan is a text that the session sent once; it is read when it is first
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
@@ -15,7 +16,7 @@ import numpy as np
 from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, PlanInvalid, QuotaExceeded
 from fedsock.ops.plans import RUN
 from fedsock.ops.schema import NUMERIC_KINDS
-from fedsock.plan.gradient import autograd
+from fedsock.plan.boxes import autograd
 from fedsock.plan.replay import Replay
 from fedsock.plan.steps import GRADIENT, Plan, Step
 from fedsock.plan.trees import references
@@ -46,8 +47,6 @@ class Plans:
 
     def __init__(self, op_seconds: float) -> None:
         self._op_seconds = op_seconds
-        self._ready: OrderedDict[str, Replay | FedsockError] = OrderedDict()
-        self._nbytes = 0
 
     def begin(self, job: Job) -> Compute:
         """Return what runs a plan.
@@ -104,11 +103,11 @@ class Plans:
             job: the op.
             text: of a plan.
         """
-        if text in self._ready or len(text) <= AT_ONCE_BYTES:
+        if text in KEPT or len(text) <= AT_ONCE_BYTES:
             return None
         aside = Aside(job.store, Op(job.op.id, RUN), None, [])
         found: list[Replay | FedsockError] = []
-        aside.then = lambda: self._keep(text, found[0])
+        aside.then = lambda: KEPT.add(text, found[0])
         return Compute(aside, lambda: found.append(_read(text)), (), {}, UNKNOWN_SECONDS)
 
     def read(self, text: str) -> Replay:
@@ -120,20 +119,44 @@ class Plans:
         Raises:
             PlanInvalid, UnknownOp: it is no plan, or none for this worker.
         """
-        if text not in self._ready:
-            self._keep(text, _read(text))
-        self._ready.move_to_end(text)
-        found = self._ready[text]
+        found = KEPT.get(text)
+        if found is None:
+            KEPT.add(text, found := _read(text))
         if isinstance(found, FedsockError):
             raise found.with_traceback(None)
         return found
 
-    def _keep(self, text: str, found: Replay | FedsockError) -> None:
-        if text not in self._ready:
-            self._ready[text] = found
-            self._nbytes += len(text)
-        while self._nbytes > MOST_BYTES:
-            self._nbytes -= len(self._ready.popitem(last=False)[0])
+
+class Kept:
+    """What a process has read: plans ready to run, or why a text is none. Any thread may call."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[str, Replay | FedsockError] = OrderedDict()
+        self._nbytes = 0
+        self._lock = threading.Lock()
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._found
+
+    def get(self, text: str) -> Replay | FedsockError | None:
+        """Return what was read of a text; None: nothing is kept of it."""
+        with self._lock:
+            if text in self._found:
+                self._found.move_to_end(text)
+            return self._found.get(text)
+
+    def add(self, text: str, found: Replay | FedsockError) -> None:
+        """Keep what was read of a text; what was used longest ago goes."""
+        with self._lock:
+            if text not in self._found:
+                self._found[text] = found
+                self._nbytes += len(text)
+            while self._nbytes > MOST_BYTES:
+                self._nbytes -= len(self._found.popitem(last=False)[0])
+
+
+KEPT = Kept()
+"""The workers of one process have it in common: a plan is read once for a hundred of them."""
 
 
 def _read(text: str) -> Replay | FedsockError:

@@ -14,8 +14,10 @@ import numpy as np
 from fedsock.errors import OpCancelled, OpTypeError, OpValueError, PlanMismatch
 from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.batches import sizes
-from fedsock.plan.gradient import autograd, value_and_gradient
+from fedsock.plan.boxes import autograd
+from fedsock.plan.gradient import value_and_gradient
 from fedsock.plan.optimizers import State
+from fedsock.plan.recording import Known
 from fedsock.plan.replay import Replay
 from fedsock.plan.settings import Training
 from fedsock.plan.training import check_params, rows_of, train
@@ -31,9 +33,6 @@ from fedsock.worker.failures import too_long
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.plans import UNKNOWN_SECONDS, Guard, Plans
 from fedsock.worker.store import Entry, Run
-
-GRADIENT_COST = 5
-"""A loss with its gradient takes about so many times what the loss alone takes, in time and in memory."""
 
 ORDER_BYTES = 40
 """The order of an epoch takes so many bytes a row, where it has several batches: draws, places, and their sorting."""
@@ -80,14 +79,16 @@ class Task:
         leaves = dict(zip((*self.by, *self.on), (*params, *batch), strict=True))
         return [leaves[place] for place in range(len(leaves))]
 
+    def known(self, rows: int) -> Known | None:
+        """Return what a step on so many rows takes, if that is known."""
+        return self.loss.gradient(self.by).known(self.example(rows))
+
     def example(self, rows: int) -> list[Array]:
         """Return inputs that look like those of a batch; where some are private, with zeros for all values."""
         params, data = self.params, [leaf[:rows] for leaf in self.data]
-        return (
-            self.inputs(list(map(_zeros, params)), list(map(_zeros, data)))
-            if self.private
-            else self.inputs(params, data)
-        )
+        if self.private:
+            params, data = list(map(_zeros, params)), list(map(_zeros, data))
+        return self.inputs(params, data)
 
 
 class Trainings:
@@ -165,10 +166,10 @@ class Trainings:
 
     def _seconds(self, task: Task) -> float:
         """Return how long it takes, as far as is known."""
-        known = task.loss.known(task.example(max(task.sizes)))
+        known = task.known(max(task.sizes))
         if known is None:
             return UNKNOWN_SECONDS
-        seconds = known.seconds * GRADIENT_COST * task.steps
+        seconds = known.seconds * task.steps
         if seconds > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
         return seconds
@@ -187,14 +188,14 @@ class _Running:
 
     def __call__(self, *, emit: Emitter) -> tuple[dict[str, Any], dict[str, Any]]:
         task, job = self._task, self._job
-        plan = task.loss.plan
+        plan, gradient = task.loss.plan, task.loss.gradient(task.by)
         self._try()
         job.public = False  # from here on, what would go wrong could depend on private values
 
         def value_and_grad(params: Sequence[Array], batch: Sequence[Array]) -> tuple[Any, Sequence[Array]]:
             if emit.stopped or job.over or job.store.over:
                 raise OpCancelled("it was cancelled")
-            return value_and_gradient(plan, task.inputs(params, batch), task.by)
+            return gradient(task.inputs(params, batch))
 
         settings = replace(task.settings, per_batch=task.settings.per_batch and emit.batches)
         trained = _streamed(train(value_and_grad, task.params, task.data, settings, task.state), emit)
@@ -202,21 +203,31 @@ class _Running:
         return {"params": params, "n": trained.n, "metrics": trained.metrics}, trained.state.to_tree()
 
     def _try(self) -> None:
-        """Run the loss, and its gradient, once on as many rows as a batch has, on zeros in place of what is private.
+        """Run the loss, and its gradient, once on as many rows as a batch has.
 
         What it takes is known then, that it is a scalar, and that no step of it, there or on the way back, depends on
         private values: whether a training failed is told.
         """
         task = self._task
         for rows in sorted(task.sizes, reverse=True):
-            example = task.example(rows)
-            [value] = task.loss.run(example, self._guard)
-            if np.ndim(value) or np.asarray(value).dtype.kind != "f":
-                raise OpValueError("a loss gives one floating-point number: the mean over the rows of a batch")
-            value_and_gradient(task.loss.plan, example, task.by, Inside(self._guard))
-        known = task.loss.known(task.example(max(task.sizes)))
-        if known is not None and (seconds := known.seconds * GRADIENT_COST * task.steps) > self._op_seconds:
+            known = task.known(rows)
+            if known is None or not known.steady:
+                self._found_out(task.example(rows))
+        known = task.known(max(task.sizes))
+        if known is not None and (seconds := known.seconds * task.steps) > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
+
+    def _found_out(self, example: Sequence[Array]) -> None:
+        task, guard = self._task, self._guard
+        guard.nbytes, guard.most, before = 0, 0, guard.seconds
+        [value] = task.loss.run(example, guard)
+        if np.ndim(value) or np.asarray(value).dtype.kind != "f":
+            raise OpValueError("a loss gives one floating-point number: the mean over the rows of a batch")
+        inside = Inside(guard)
+        value_and_gradient(task.loss.plan, example, task.by, inside)
+        known = task.loss.known(example)
+        steady = inside.steady and known is not None and known.steady
+        task.loss.gradient(task.by).know(example, Known(guard.most, guard.seconds - before, steady))
 
 
 def _zeros(leaf: Array) -> Array:
@@ -273,5 +284,5 @@ def _nbytes(task: Task) -> int:
     batch = sum(leaf[:rows].nbytes for leaf in task.data)
     if len(task.data[0]) > rows:
         batch += ORDER_BYTES * len(task.data[0])
-    example = task.loss.known(task.example(rows))
-    return 4 * params + 2 * moments + batch + GRADIENT_COST * (0 if example is None else example.nbytes)
+    known = task.known(rows)
+    return 4 * params + 2 * moments + batch + (0 if known is None else known.nbytes)

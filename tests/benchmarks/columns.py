@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.benchmarks import loops
-from tests.benchmarks.column import column
+from tests.benchmarks.column import LONG_SECONDS, column
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.peers.peer import installed, measure
 from tests.benchmarks.processes import END_SECONDS, last_words
@@ -50,7 +50,8 @@ class Request:
     @property
     def seconds(self) -> float:
         """After which it is ended."""
-        return 90.0 if self.name in PEERS else 200.0
+        longer = sum(seconds for case, seconds in LONG_SECONDS.items() if case in self.only)
+        return 90.0 if self.name in PEERS else 200.0 + longer
 
     @property
     def missing(self) -> bool:

@@ -19,6 +19,8 @@ _NAME = 50
 
 def number(value: float) -> str:
     """Return a number with as many digits as mean something."""
+    if 0 < abs(value) < 0.005:
+        return f"{value:.0e}"
     digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2
     return f"{value:,.{digits}f}"
 

@@ -13,6 +13,7 @@ from fedsock.federated import Job, LocalSGD, PointerReply, partition
 from fedsock.federated.local import seed_of
 from fedsock.federated.trainers import LossTrainer, TaskTrainer
 from fedsock.plan.batches import batches
+from tests.federated.digits import WAYS, begun, difference, digits, fitted, names_of, plain
 
 
 async def test_a_pointer_is_fetched_and_freed() -> None:
@@ -137,3 +138,12 @@ async def test_a_fit_of_a_loss_is_central_gradient_descent_and_a_plain_loop() ->
                 total += len(mine) * one
             w = total / 600
         np.testing.assert_allclose(found.params["w"], w, rtol=1e-9)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_fit_on_digits_is_a_plain_loop(way: str) -> None:
+    train, _ = digits(0)
+    parts = partition.parts(train, WAYS[way](train["y"], 0))
+    result = await fitted(parts, begun(0), 2, 0)
+    assert [sorted(one.workers) for one in result.rounds] == [names_of(parts)] * 2
+    assert difference(result.params, plain(parts, begun(0), 2, 0)) <= 1e-9

@@ -12,7 +12,7 @@ from autograd.numpy import numpy_vjps
 
 from fedsock.errors import ConfigError, NotDifferentiable
 from fedsock.ops import TABLE
-from fedsock.plan import gradient
+from fedsock.plan import boxes
 from fedsock.plan.gradient import require_gradient, value_and_gradient
 from fedsock.plan.program import Program
 from fedsock.plan.steps import GRADIENT, Plan
@@ -203,10 +203,10 @@ def test_gradients_in_threads_do_not_meet() -> None:
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    gradient.autograd.cache_clear()
+    boxes.autograd.cache_clear()
     monkeypatch.setitem(sys.modules, "autograd", None)
     try:
         with pytest.raises(ConfigError, match=r"fedsock\[learn\]"):
             value_and_gradient(planned(lambda x: x * x, 1.0), [1.0], (0,))
     finally:
-        gradient.autograd.cache_clear()
+        boxes.autograd.cache_clear()

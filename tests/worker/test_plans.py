@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedsock.plan import grad, gradient
+from fedsock.plan import boxes, grad
 from fedsock.plan.program import Program
 from fedsock.protocol import messages as m
 from fedsock.protocol.values import to_json
@@ -141,12 +141,12 @@ def test_a_gradient_takes_no_more_than_its_session_may(loss: Any) -> None:
 
 def test_a_gradient_needs_the_extra_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     text = text_of(grad(lambda x: (x * x).sum()), np.zeros(3))
-    gradient.autograd.cache_clear()
+    boxes.autograd.cache_clear()
     monkeypatch.setitem(sys.modules, "autograd", None)
     try:
         assert "fedsock[learn]" in ran(Driver(DATA), text, ref("pay")).message
     finally:
-        gradient.autograd.cache_clear()
+        boxes.autograd.cache_clear()
 
 
 def test_a_run_that_would_take_too_long_is_refused() -> None:
@@ -171,8 +171,12 @@ def test_a_cancelled_run_ends_between_its_steps() -> None:
     driver.run(driver.engine.computed(compute, result, error))
 
 
-def kept(driver: Driver) -> Any:
-    return driver.engine._runner._privately._carried_out["run"].__self__._ready
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What this process keeps, empty."""
+    found = plans.Kept()
+    monkeypatch.setattr(plans, "KEPT", found)
+    return found
 
 
 def long(k: int) -> str:
@@ -181,23 +185,23 @@ def long(k: int) -> str:
     return programs.text([array(ndim=0)], steps, at(4_000))
 
 
-def test_only_so_many_plans_are_kept_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_plans_are_kept_ready(monkeypatch: pytest.MonkeyPatch, kept: Any) -> None:
     monkeypatch.setattr(plans, "MOST_BYTES", 500_000)
     driver = Driver()
     for id in range(5):
         ran_once = driver.say(put(3 * id + 1, long(id)), op(3 * id + 2, "run", ref(3 * id + 1), to_json(np.array(1.0))))
         assert isinstance(ran_once[-1], m.Done)
-    assert 0 < sum(map(len, kept(driver))) <= 500_000 < MOST_BYTES
+    assert 0 < sum(len(long(id)) for id in range(5) if long(id) in kept) <= 500_000 < MOST_BYTES
 
 
-def test_a_long_plan_is_read_beside_the_loop_and_others_go_on() -> None:
+def test_a_long_plan_is_read_beside_the_loop_and_others_go_on(kept: Any) -> None:
     driver = Driver()
     number = to_json(np.array(1.0))
     driver.say(put(1, long(1)))
     assert len(long(1)) > AT_ONCE_BYTES
     assert driver.say(op(2, "run", ref(1), number), hold=True) == []
     (reading,) = driver.held
-    assert reading.seconds >= 1.0 and not kept(driver)
+    assert reading.seconds >= 1.0 and long(1) not in kept
     assert isinstance(driver.say(op(3, "zeros", 3))[-1], m.Done)
     driver.held.clear()
     assert isinstance(driver.run(driver.engine.computed(reading, *reading.run()))[-1], m.Done)
@@ -206,16 +210,25 @@ def test_a_long_plan_is_read_beside_the_loop_and_others_go_on() -> None:
     assert driver.held[0].job.op.fn == "run" and driver.held[0].job.results  # it is read only once
 
 
-def test_what_is_no_plan_is_read_once_too_and_ends_its_op() -> None:
+def test_what_is_no_plan_is_read_once_too_and_ends_its_op(kept: Any) -> None:
     driver = Driver()
     wrong = long(1).replace("add", "nod")
     for id in (1, 3):
         told = driver.say(put(id, wrong), op(id + 1, "run", ref(id), to_json(np.array(1.0))))
         assert told[-1].code == "unknown_op"
-    assert len(kept(driver)) == 1
+    assert wrong in kept
 
 
-def test_an_op_that_is_cancelled_while_its_plan_is_read_is_over() -> None:
+def test_workers_of_one_process_make_a_plan_ready_once(monkeypatch: pytest.MonkeyPatch, kept: Any) -> None:
+    text = text_of(lambda x: x * 3 + 0.125, np.zeros(3))
+    read, calls = plans._read, []
+    monkeypatch.setattr(plans, "_read", lambda text: calls.append(text) or read(text))
+    for driver in (Driver(), Driver()):
+        assert isinstance(driver.say(put(1, text), op(2, "zeros", 3), op(3, "run", ref(1), ref(2)))[-1], m.Done)
+    assert calls == [text] and text in kept
+
+
+def test_an_op_that_is_cancelled_while_its_plan_is_read_is_over(kept: Any) -> None:
     driver = Driver({"x": np.zeros(3)})
     driver.say(put(1, long(1)), op(2, "run", ref(1), ref("x")), hold=True)
     (reading,) = driver.held

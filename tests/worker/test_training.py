@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import fedsock
+from fedsock.plan.recording import Gradient
 from fedsock.plan.settings import Training
 from fedsock.plan.training import train
 from fedsock.policy.rules import Policy
@@ -42,6 +43,12 @@ def by_hand(leaves: Sequence[Array]) -> tuple[float, list[Array]]:
     return np.mean(off**2), [2 * off.mean(), 2 * x.T @ off / len(y)]
 
 
+def by_functions(monkeypatch: pytest.MonkeyPatch, gradient: Any) -> None:
+    """Have gradients computed by a function, in the try before the first step and in each step."""
+    monkeypatch.setattr(training, "value_and_gradient", gradient)
+    monkeypatch.setattr(Gradient, "__call__", lambda one, leaves: gradient(one._plan, leaves, one._argnums))
+
+
 @pytest.fixture(autouse=True)
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Gradients by hand, so that what is computed here is known to the last bit; gives the rows of each call."""
@@ -55,7 +62,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             seen.append(len(leaves[2]))
         return by_hand(leaves)
 
-    monkeypatch.setattr(training, "value_and_gradient", gradient)
+    by_functions(monkeypatch, gradient)
     return seen
 
 
@@ -279,7 +286,7 @@ def test_it_ends_between_batches_when_it_is_cancelled(monkeypatch: pytest.Monkey
             driver.say(m.Cancel([1]))
         return by_hand(leaves)
 
-    monkeypatch.setattr(training, "value_and_gradient", gradient)
+    by_functions(monkeypatch, gradient)
     driver.say(order(1, OPEN, batch_size=5, epochs=10))
     assert seen == [5, 5, 5]
     assert [driver.say(m.Get(id + 10, id))[0].code for id in (1, 2)] == ["cancelled", "cancelled"]
@@ -310,3 +317,28 @@ def test_nothing_of_it_is_held_when_it_is_released() -> None:
     store = driver.engine._sessions["s-1@0001"]
     assert before is None
     assert (store.nbytes, store.objects) == (0, 0)
+
+
+def test_what_was_found_out_of_a_step_is_not_found_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+
+    def gradient(plan: Any, leaves: Sequence[Array], argnums: Sequence[int], look: Any = None) -> Any:
+        looked.extend([len(leaves[2])] * (look is not None))
+        return by_hand(leaves)
+
+    by_functions(monkeypatch, gradient)
+    loss = fedsock.plan(lambda params, x, y: ((x @ params["w"] + params["b"] - y) ** 2).mean() + 0.25)
+    text = loss.trace(start(), ROWS, TARGETS).to_json()
+    for data, driver in ((OPEN, Driver()), (OPEN, Driver()), (PRIVATE, allowed(plans=("any",), min_rows=1))):
+        driver.say(order(1, data, text=text, batch_size=7))
+        assert isinstance(driver.say(m.Get(3, 1))[0], (dict, m.Value))
+        assert looked == [7, 2]
+    Driver().say(order(1, OPEN, text=text, batch_size=30))
+    assert looked == [7, 2, 30]
+
+
+def test_what_fails_by_values_is_found_out_each_time() -> None:
+    chosen = fedsock.plan(lambda params, x, y: ((x @ params["w"] + params["b"] - y)[y > 0] ** 2).mean() + 0.5)
+    text = chosen.trace(start(), ROWS, TARGETS).to_json()
+    assert isinstance(Driver().say(order(1, OPEN, text=text))[-1], m.Done)
+    assert allowed(plans=("any",)).say(order(1, PRIVATE, text=text))[-1].code == "op_value"
