@@ -106,6 +106,8 @@ def load(path: Path) -> Checkpoint:
             kind, _, rest = name.partition("/")
             found[kind][rest] = array
         leaves = [found[PARAMS][str(place)] for place in range(len(found[PARAMS]))]
+        if not all(np.isfinite(leaf).all() for leaf in leaves):
+            raise ValueError("parameters that are NaN or infinite")
         rounds = [_round(one) for one in about["rounds"]]
         return Checkpoint(int(about["seed"]), str(about["strategy"]), rounds, leaves, found[STATE])
     except FileNotFoundError:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.errors import ConfigError, WorkerTimeout
+from fedsock.errors import CheckpointCorrupt, ConfigError, WorkerTimeout
 from fedsock.federated import checkpoint
 from fedsock.federated.aggregate import MOST_ROWS, checked_params, flatten, frozen, rebuilt, same_form
 from fedsock.federated.checkpoint import Checkpoint
@@ -277,7 +277,10 @@ class Fit:
         if not same or [(one.shape, one.dtype) for one in found.leaves] != [(one.shape, one.dtype) for one in leaves]:
             told = f"seed {found.seed}, {found.strategy}, {len(found.leaves)} arrays"
             raise ConfigError(f"{self._path} is of another fit: {told}; seed, strategy and parameters must be the same")
-        strategy.restore(found.state)
+        try:
+            strategy.restore(found.state)
+        except (ValueError, LookupError, TypeError) as error:
+            raise CheckpointCorrupt(f"{self._path}: {type(strategy).__name__} can't go on from it: {error}") from error
         self._params = rebuilt(self._params, map(frozen, found.leaves))
         self._rounds = list(found.rounds)
 

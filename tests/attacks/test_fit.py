@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import fedsock
+from fedsock.errors import CheckpointCorrupt
 from fedsock.federated import FedAdagrad, FedAdam, FedAvg, FedAvgM, FedMedian, FedYogi, LocalSGD
 
 BEGUN = {"w": np.zeros(3)}
@@ -87,3 +89,22 @@ async def test_words_of_metrics_are_words(capsys: pytest.CaptureFixture[str]) ->
     await fitted(honest, evaluate=lambda params: {"[/red]acc": 0.5, "[link=http://x]b": 1.0}, progress=True)
     said = capsys.readouterr().err
     assert "[/red]acc 0.5" in said and "[link=http://x]b 1" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("state/m/0", np.zeros((5, 5))),
+        ("state/m/0", np.array(["a", "b", "c"])),
+        ("state/m/x", np.zeros(3)),
+        ("params/0", np.full(3, np.nan)),
+    ],
+)
+async def test_a_tampered_checkpoint_is_told_as_such(name: str, array: Any, tmp_path: Path) -> None:
+    path = tmp_path / "fit.npz"
+    await fitted(honest, strategy=FedAdam(), checkpoint=path)
+    with np.load(path) as file:
+        arrays = {key: file[key] for key in file.files}
+    np.savez(path, **(arrays | {name: array}))
+    with pytest.raises(CheckpointCorrupt):
+        await fitted(honest, strategy=FedAdam(), checkpoint=path, resume=True, rounds=3)
