@@ -108,7 +108,7 @@ class Plans:
         aside = Aside(job.store, Op(job.op.id, RUN), None, [])
         found: list[Replay | FedsockError] = []
         aside.then = lambda: KEPT.add(text, found[0])
-        return Compute(aside, lambda: found.append(_read(text)), (), {}, UNKNOWN_SECONDS)
+        return Compute(aside, lambda: found.append(KEPT.get(text) or _read(text)), (), {}, UNKNOWN_SECONDS)
 
     def read(self, text: str) -> Replay:
         """Return a plan made ready to run.

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fedsock.errors import OpCancelled, OpTypeError, OpValueError, PlanMismatch
+from fedsock.errors import OpCancelled, OpFailed, OpTypeError, OpValueError, PlanMismatch
 from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.batches import sizes
 from fedsock.plan.boxes import autograd
@@ -85,10 +85,10 @@ class Task:
 
     def example(self, rows: int) -> list[Array]:
         """Return inputs that look like those of a batch; where some are private, with zeros for all values."""
-        params, data = self.params, [leaf[:rows] for leaf in self.data]
-        if self.private:
-            params, data = list(map(_zeros, params)), list(map(_zeros, data))
-        return self.inputs(params, data)
+        if not self.private:
+            return self.inputs(self.params, [leaf[:rows] for leaf in self.data])
+        data = [_zeros((rows, *leaf.shape[1:]), leaf.dtype) for leaf in self.data]
+        return self.inputs([_zeros(leaf.shape, leaf.dtype) for leaf in self.params], data)
 
 
 class Trainings:
@@ -210,15 +210,26 @@ class _Running:
         """
         task = self._task
         for rows in sorted(task.sizes, reverse=True):
-            known = task.known(rows)
-            if known is None or not known.steady:
-                self._found_out(task.example(rows))
+            self._find_out(rows)
+        if task.private:
+            most = max(task.sizes)
+            try:
+                self._find_out(most // 2 if most >= 4 else most + 1)
+            except (OpFailed, ValueError, IndexError) as error:
+                raise OpValueError(
+                    "on private rows a loss takes any number of them, and this one doesn't with these parameters: as "
+                    f"long as the rows are, they would hold something of each ({error})"
+                ) from None
         known = task.known(max(task.sizes))
         if known is not None and (seconds := known.seconds * task.steps) > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
 
-    def _found_out(self, example: Sequence[Array]) -> None:
+    def _find_out(self, rows: int) -> None:
+        """Run the loss and its gradient on so many rows, unless what they take is known."""
         task, guard = self._task, self._guard
+        known, example = task.known(rows), task.example(rows)
+        if known is not None and known.steady:
+            return
         guard.nbytes, guard.most, before = 0, 0, guard.seconds
         [value] = task.loss.run(example, guard)
         if np.ndim(value) or np.asarray(value).dtype.kind != "f":
@@ -230,8 +241,8 @@ class _Running:
         task.loss.gradient(task.by).know(example, Known(guard.most, guard.seconds - before, steady))
 
 
-def _zeros(leaf: Array) -> Array:
-    return np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape)
+def _zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    return np.broadcast_to(np.zeros((), dtype), shape)
 
 
 def _streamed(values: Generator[Any, None, T], emit: Callable[[Any], None]) -> T:

@@ -99,6 +99,32 @@ async def test_what_few_rows_made_cannot_be_carried_out_by_many(second: Any) -> 
 
 
 @fedsock.plan
+def linear(params: Any, x: Any, y: Any) -> Any:
+    """Give the mean of squares of a linear model: as reviewed, with one bias for all rows."""
+    return ((x @ params["w"] + params["b"] - y) ** 2).mean()
+
+
+async def test_parameters_as_long_as_the_rows_are_refused() -> None:
+    """Sizes of axes are free in a plan. With a bias for each row, one step gives back what each row is off by."""
+    x, y = np.ones((60, 2)), PEOPLE["pay"]
+    linear.trace({"w": np.zeros(2), "b": np.zeros(1)}, x, y)
+    policy = {"train": {"plans": [linear.digest], "min_rows": 10}}
+    async with fedsock.Hub(port=0) as hub:
+        worker = await hub.virtual_worker("bob", {"x": x, "y": y}, policy=policy)
+        data = (worker.datasets["x"], worker.datasets["y"])
+        for rows, batch in ((60, None), (20, 20), (30, 30)):
+            crafted = {"w": np.zeros(2), "b": np.zeros(rows)}
+            with pytest.raises(OpValueError, match="any number"):
+                await worker.train(linear, crafted, data, batch_size=batch, learning_rate=30.0)
+        mine = tuple(worker.send(array) for array in (x, y))  # which makes it known what such a step takes
+        for _ in range(2):
+            assert len((await worker.train(linear, crafted | {"b": np.zeros(60)}, mine))["params"]["b"]) == 60
+        with pytest.raises(OpValueError, match="any number"):
+            await worker.train(linear, crafted | {"b": np.zeros(60)}, data, batch_size=None)
+        assert not await stays(worker.train(linear, {"w": np.zeros(2), "b": np.zeros(1)}, data, batch_size=None))
+
+
+@fedsock.plan
 def singular_where_equal(guess: Any, x: Any) -> Any:
     """Give a loss whose gradient fails exactly where some row equals a guess, though the loss itself never does."""
     return np.linalg.det((x - guess) * np.eye(4)) * 0.0 + guess.sum()
