@@ -165,6 +165,8 @@ def _read(path: Path, opened: BinaryIO) -> Checkpoint:
         opened.seek(0)
         with np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
+        if ABOUT not in arrays:
+            raise ValueError("it is an archive of something else")
         about = orjson.loads(arrays.pop(ABOUT).tobytes())
         if about["version"] != VERSION:
             raise ValueError(f"version {about['version']}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,96 +14,24 @@ import numpy as np
 
 from fedsock.errors import CheckpointCorrupt, ConfigError, FitError, WorkerTimeout
 from fedsock.federated import asking, checkpoint
-from fedsock.federated.aggregate import MOST_ROWS, checked_params, flatten, frozen, rebuilt, same_form
+from fedsock.federated.aggregate import checked_params, flatten, frozen, rebuilt, same_form
 from fedsock.federated.asking import Asking
 from fedsock.federated.checkpoint import Checkpoint
-from fedsock.federated.evaluation import Evaluate, evaluator
+from fedsock.federated.evaluation import evaluator
 from fedsock.federated.local import LocalSGD
+from fedsock.federated.options import Options, names
 from fedsock.federated.progress import Line
 from fedsock.federated.result import Dropped, FitResult, Round
-from fedsock.federated.rounds import Attempt, Config, Setting, too_few, unable
-from fedsock.federated.strategies import FedAvg, Strategy
+from fedsock.federated.rounds import Attempt, Setting, too_few, unable
+from fedsock.federated.strategies import FedAvg
 from fedsock.federated.trainers import Trainer
 from fedsock.plan.trees import paths
-from fedsock.session.exportrequest import MAX_WHY_CHARS
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.session import Session
 from fedsock.typing import Tree
 
 LOOK_SECONDS = 0.2
 """How often to see who is there, while too few are."""
-
-Workers = Iterable[WorkerHandle | str]
-"""Workers, or their names."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a fit may be told.
-
-    Attributes:
-        rounds: how many at most.
-        strategy: who takes part, and how updates become one; the fit works with a copy.
-        local: the training at the workers.
-        config: what is told to each worker beside: a dict, or (round, worker) -> dict.
-        workers: names or handles of those that may take part; None: all that are there.
-        evaluate: after each round: a function at the session, parameters -> {name: number}; or a plan
-            ``metrics(params, *data)`` that gives a scalar or a dict of scalars: workers run it on their own data, and
-            ``r.metrics`` has the means, weighted by rows. Each run is an export of that plan, which an owner who counts
-            rounds counts by itself: for a plan that is the loss too, a round costs two.
-        evaluate_data: names of the data sets that such a plan takes; those of the loss, if not said.
-        held_out: names or handles of workers that never train: they alone evaluate; none: all that may take part and
-            have the data do, whoever trained in the round.
-        seed: of who is chosen, and of the workers' draws (``local.seed_of``).
-        deadline: seconds for the workers' training, again for each update's way, and for a worker's evaluation; None
-            waits as long as it takes.
-        retries: how often a round is tried again in which too few workers counted.
-        patience: seconds that a try waits for workers that aren't there.
-        stop: rounds so far -> whether to stop, such as ``EarlyStop``.
-        checkpoint: file that is written after each round.
-        resume: go on from the checkpoint if there is one, of the same training, strategy, seed and form of parameters;
-            with all else the same too, to the numbers of an unbroken fit. Otherwise one that is there is an error.
-        most_rows: a worker that says it has more is dropped.
-        progress: whether to show a line; None: in a terminal or a notebook.
-        request: what the updates are needed for: owners whose policy says "ask" are asked; None asks nobody.
-
-    Raises:
-        ConfigError: a number can't be.
-    """
-
-    rounds: int
-    strategy: Strategy | None = None
-    local: LocalSGD | None = None
-    config: Config = None
-    workers: Workers | None = None
-    evaluate: Evaluate | None = None
-    evaluate_data: str | Sequence[str] = ()
-    held_out: Workers = ()
-    seed: int = 0
-    deadline: float | None = None
-    retries: int = 2
-    patience: float = 10.0
-    stop: Callable[[Sequence[Round]], bool] | None = None
-    checkpoint: str | Path | None = None
-    resume: bool = False
-    most_rows: int = MOST_ROWS
-    progress: bool | None = None
-    request: str | None = None
-
-    def __post_init__(self) -> None:
-        for name, low in (("rounds", 1), ("retries", 0), ("seed", 0), ("most_rows", 1)):
-            value = getattr(self, name)
-            if type(value) is not int or value < low:
-                raise ConfigError(f"{name}={value!r}: expected a whole number, {low} or more")
-        for name in ("deadline", "patience"):
-            value = getattr(self, name)
-            if (name, value) != ("deadline", None) and not (type(value) in (int, float) and value >= 0):
-                raise ConfigError(f"{name}={value!r}: expected seconds, 0 or more")
-        why = self.request
-        if why is not None and not (isinstance(why, str) and why.strip() and len(why) <= MAX_WHY_CHARS):
-            raise ConfigError(f"request: say what the updates are for, in 1 to {MAX_WHY_CHARS:,} characters")
-        if self.resume and self.checkpoint is None:
-            raise ConfigError("resume=True needs checkpoint=PATH")
 
 
 class Fit:
@@ -140,8 +68,8 @@ class Fit:
         if self._setting.local.keep_state and not trainer.keeps_state:
             raise ConfigError("keep_state=True is of a fit with a loss; what a task keeps is its owner's")
         self._asking = Asking(self._setting, options.request)
-        self._held_out = _names(options.held_out)
-        self._allowed = None if options.workers is None else _names(options.workers)
+        self._held_out = names(options.held_out)
+        self._allowed = None if options.workers is None else names(options.workers)
         if both := self._held_out & (self._allowed or set()):
             raise ConfigError(f"{', '.join(sorted(both))}: either trains (workers=) or is held out (held_out=)")
         if self._allowed == set():
@@ -155,6 +83,7 @@ class Fit:
         self._running: AsyncGenerator[Round, None] | None = None
         self._resumed: Checkpoint | None = None
         self._prepared = False
+        self._playing = False
         self._failed: BaseException | None = None
         self._watched = True  # round by round, by who may print or leave after each
 
@@ -188,13 +117,16 @@ class Fit:
             CheckpointUnwritable: the round was played, and is in ``result``, but can't be kept.
             ConfigError: the checkpoint is another fit's, or a function that was given answers what it can't.
             PlanError: nobody can train on the loss.
-            FitError: it was cancelled before.
+            FitError: it was cancelled before, or somebody else plays a round of it.
         """
         self._session.check_loop()
         if self._failed is not None:
             raise self._failed
+        if self._playing:
+            raise FitError("a round of this fit is being played already: it is gone through once")
         if self._running is None:
             self._running = self._play()
+        self._playing = True
         try:
             return await anext(self._running)
         except StopAsyncIteration:
@@ -207,6 +139,8 @@ class Fit:
         except BaseException as error:
             self._failed = error
             raise
+        finally:
+            self._playing = False
 
     async def _play(self) -> AsyncGenerator[Round, None]:
         await self._begin()
@@ -386,7 +320,3 @@ class Fit:
     async def _keep(self) -> None:
         if self._path is not None:
             await asyncio.to_thread(checkpoint.save, self._path, self._checkpoint())
-
-
-def _names(workers: Workers) -> set[str]:
-    return {one if isinstance(one, str) else one.name for one in ([workers] if isinstance(workers, str) else workers)}

@@ -19,7 +19,7 @@ from fedsock.plan.replay import Replay, mismatch
 from fedsock.plan.show import shown
 from fedsock.plan.steps import Plan, Spec, spec_of
 from fedsock.plan.trace import Recorder, Tracer, inlined
-from fedsock.plan.trees import filled, flatten, paths
+from fedsock.plan.trees import filled, flatten, mapped, paths
 from fedsock.protocol.values import Reference
 
 SMALL_ROWS = 64
@@ -158,7 +158,9 @@ class Program:
     def _inside(self, recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Become part of a plan that is being recorded."""
         if self._plan is None and self._function is not None:
-            return _with_len(self._function)(*args, **kwargs)
+            given = {name: mapped(part, _own) for name, part in self._bound(args, kwargs).items()}
+            arguments = inspect.BoundArguments(self.signature, given)
+            return _with_len(self._function)(*arguments.args, **arguments.kwargs)
         found, trees = self._flat(args, kwargs)
         self.fits(trees)
         for spec, leaf in zip(self.plan.inputs, found, strict=True):
@@ -260,6 +262,12 @@ def _form(tree: Any) -> str:
     if kind is dict:
         return "{" + ", ".join(f"{key!r}: {_form(tree[key])}" for key in sorted(tree)) + "}"
     return repr(tree) if tree is None or kind is str else "·"
+
+
+def _own(leaf: Any) -> Any:
+    """Return an argument for a plan in a plan, recorded or not: a call leaves the caller's generator as it is."""
+    generator = isinstance(leaf, Tracer) and isinstance(leaf._example, np.random.Generator)
+    return Tracer(leaf._recorder, leaf._register) if generator else leaf
 
 
 def _spec(name: str, leaf: Any) -> Spec:

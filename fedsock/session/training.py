@@ -58,7 +58,7 @@ def start_training(
     program = Program(None, loss) if isinstance(loss, Plan) else loss
     if not isinstance(program, Program):
         raise PlanMismatch("a loss is a plan: decorate the function with @fedsock.plan")
-    settings = Training(**given)
+    settings = Training.from_dict(dict(given))
     others = tuple(data) if isinstance(data, (list, tuple)) else (data,)
     if not _is_tree_there(params):
         program.leaves((params, *others), {})

@@ -351,6 +351,27 @@ async def fit(hub: Any, **options: Any) -> Any:
     return await hub.fit(**options)
 
 
+LONG = {"params": W, "loss": loss, "data": ("px", "py"), "rounds": 2, "local": LocalSGD(epochs=10**6)}
+"""Some minutes of training."""
+
+
+async def test_a_fit_that_is_cancelled_frees_its_workers(hub: Any) -> None:
+    running = asyncio.ensure_future(fit(hub, **LONG))
+    while (await hub.workers["bob"].stats()).objects < 4:  # plan, parameters, and what will come of them
+        pass
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    # It ended at a batch: the thread is free for the next, and the bystander will see that nothing of it is left.
+    assert len((await hub.fit(W, loss, data=("px", "py"), rounds=1)).rounds) == 1
+
+
+async def test_a_fit_whose_worker_is_too_slow_frees_it(hub: Any) -> None:
+    told = await failed(fit(hub, **LONG, deadline=1, retries=0), errors.NotEnoughWorkers, "round 1", "within 1 s")
+    assert "bob was dropped (WorkerTimeout" in told
+    assert len((await hub.fit(W, loss, data=("px", "py"), rounds=1)).rounds) == 1
+
+
 # ---- checkpoints
 
 

@@ -71,6 +71,33 @@ def test_no_pickle_is_loaded(tmp_path: Path) -> None:
         checkpoint.load(path)
 
 
+@pytest.mark.parametrize("change", ["another value", "one fewer", "one more", "another dtype", "another place"])
+def test_arrays_that_are_not_those_that_were_written(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "a.npz"
+    checkpoint.save(path, MADE)
+    with np.load(path) as file:
+        arrays = dict(file)
+    if change == "another value":
+        arrays["params/0"] = arrays["params/0"] + 1e-9
+    elif change == "one fewer":
+        del arrays["state/m/0"]
+    elif change == "one more":
+        arrays["state/m/1"] = np.ones(3)
+    elif change == "another dtype":
+        arrays["params/0"] = arrays["params/0"].view(np.int64)
+    else:
+        arrays["params/0"], arrays["params/1"] = arrays["params/1"], arrays["params/0"]
+    np.savez(path, **arrays)
+    with pytest.raises(CheckpointCorrupt, match="its arrays are not those that were written"):
+        checkpoint.load(path)
+
+
+def test_an_archive_of_something_else(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", w=np.ones(3))
+    with pytest.raises(CheckpointCorrupt, match=r"a\.npz .*it is an archive of something else"):
+        checkpoint.load(tmp_path / "a.npz")
+
+
 OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "seed": ({"seed": 8}, "its seed is 7, this fit's is 8"),
     "strategy": ({"strategy": "FedAvg"}, "its strategy is FedAdam, this fit's is FedAvg"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 import fedsock
 from fedsock.errors import OpFailed
@@ -173,3 +174,48 @@ async def test_who_is_unable_and_why() -> None:
         text = str(rounds.too_few(1, 2, [], [], said * 2))
         assert text.startswith("round 1: the strategy needs updates of 2 workers; able to take part: nobody; eve isn't")
         assert text.endswith("and 1 more")
+
+
+class Late(Trainer, Reply):
+    """Gives each worker's own numbers, each after so many turns of the loop."""
+
+    def __init__(self, turns: dict[str, int]) -> None:
+        self._turns = turns
+
+    def start(self, worker: Any, params: Any, job: Job) -> Reply:
+        return self
+
+    async def ready(self) -> None:
+        pass
+
+    async def fetch(self, worker: str) -> Update:
+        for _ in range(self._turns[worker]):
+            await asyncio.sleep(0)
+        rng = np.random.default_rng(int(worker[1:]))
+        return Update(worker, [rng.normal(size=50) * 10.0 ** rng.integers(-9, 9)], int(rng.integers(1, 999)))
+
+    def cancel(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("together", [0, 1 << 20], ids=["large", "small"])
+async def test_whoever_comes_first_the_bits_are_the_same(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "TOGETHER_BYTES", together)
+    names, found = hub_names(12), set()
+    async with fedsock.Hub(port=0) as hub:
+        await hub.virtual_workers(12)
+        for order in range(30):
+            turns = dict(zip(names, np.random.default_rng(order).permutation(12).tolist(), strict=True))
+            setting = rounds.Setting(
+                trainer=Late(turns),
+                strategy=FedAvg(),
+                local=LocalSGD(),
+                config=None,
+                seed=0,
+                deadline=30,
+                most_rows=999,
+            )
+            outcome = await rounds.Attempt(setting, 1, [np.zeros(50)]).run(hub.workers)
+            assert list(outcome.workers) == names
+            found.add(outcome.params[0].tobytes())
+    assert len(found) == 1

@@ -231,7 +231,7 @@ REFUSED: list[tuple[m.Op, str]] = [
     (order(1, given([ROWS[:0], TARGETS[:0]])), "op_value"),
     (order(1, given([ROWS, 3.0])), "op_type"),
     (order(1, OPEN, learning_rate=-1.0), "op_value"),
-    (order(1, OPEN, nesterov=True), "op_value"),
+    (order(1, OPEN, nesterov=True), "op_type"),
     (order(1, OPEN, epochs="many"), "op_type"),
     (order(1, OPEN, given({"step": 0, "moments": [[]]})), "op_value"),
     (order(1, OPEN, given("state")), "op_type"),
