@@ -86,7 +86,7 @@ def test_nothing_that_a_session_names_reaches_the_terminal_as_it_is(
     assert main(["show", plan.digest, "--config", str(place / "bob.toml")]) == 0
     out = capsys.readouterr().out
     assert "plan 'mean\\u3164, approved'" in out and "input0: float (called 'v2 = sum(x)')" in out
-    assert "multiply(v3, input1)" in out
+    assert "multiply(v3, input0)" in out
     line = PLAN.steps[0].line
     written = Plan.from_json(PLAN.to_json().replace(line, "f.py:1\u3164"))
     path_of(place / "bob.state", PLAN).unlink()
