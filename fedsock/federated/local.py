@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from fedsock.errors import ConfigError
@@ -44,7 +44,7 @@ class LocalSGD:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as keyword arguments of a worker's training."""
-        return {"optimizer": "sgd", **asdict(self)}
+        return {"optimizer": "sgd"} | {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def seed_of(seed: int, round: int, worker: str) -> int:
