@@ -511,8 +511,9 @@ def from_wire(code: str, message: str, **context: Any) -> FedsockError:
 
     Args:
         code: a code of ``BY_CODE``; an unknown one gives RemoteError.
-        message: the safe text.
+        message: its text; what a terminal would take for commands in it is replaced, for anybody may have sent it.
         context: op, object_id and worker, for RemoteError and below.
     """
+    message = "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in message)
     cls = BY_CODE.get(code, RemoteError)
     return cls(message, **context) if issubclass(cls, RemoteError) else cls(message)

@@ -51,3 +51,8 @@ def test_worker_lost_says_whether_it_ran() -> None:
 def test_plain_errors_pickle() -> None:
     again = pickle.loads(pickle.dumps(errors.BadMessage("x")))  # noqa: S301
     assert type(again) is errors.BadMessage and str(again) == "x"
+
+
+def test_what_anybody_sent_commands_no_terminal() -> None:
+    error = from_wire("op_value", "a\nb\x1b[2J\r\u202ec\x07", op="add", worker="w")
+    assert str(error) == "a\nb\ufffd[2J\ufffd\ufffdc\ufffd"

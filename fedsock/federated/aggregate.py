@@ -20,14 +20,14 @@ from fedsock.typing import Array, Tree
 MOST_ROWS = 10**9
 """A weight above this is taken for a lie unless the fit allows it."""
 
-LARGEST = 1e300
-"""A parameter times its weight is at most this, so that no sum of them overflows."""
+LARGEST = 1e150
+"""A parameter times its weight is at most this, so that no sum of them overflows, nor its square."""
 
 BLOCK = 1 << 16
 """Numbers that are added at a time: what is reckoned with stays in the processor's cache, and takes no memory."""
 
-LARGEST_TOLD = 1e270
-"""A loss or metric is at most this: times its rows, no mean of them overflows."""
+LARGEST_TOLD = 1e140
+"""A loss or metric is at most this: times its rows, no mean of them overflows, nor its square."""
 
 MOST_METRICS = 100
 """Metrics of one worker in a round."""
@@ -194,7 +194,8 @@ def number(value: Any, what: str, wrong: Callable[[str], UpdateRejected]) -> flo
     Raises:
         UpdateRejected: it is none.
     """
-    if np.ndim(value) != 0 or not isinstance(value, (int, float, np.integer, np.floating, np.bool_, np.ndarray)):
+    array = isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"
+    if not array and not isinstance(value, (int, float, np.integer, np.floating, np.bool_)):
         raise wrong(f"its {what} is no number but a {type(value).__name__}")
     try:
         found = float(value)

@@ -188,7 +188,7 @@ class FederatedArray(Expression):
         """Return what, awaited, gives all rows put together, where every owner lets them leave."""
 
         async def run(parts: Any) -> Any:
-            found = await parts.ask(lambda place: [self.at(place)])
+            found = await parts.ask(lambda place: [self.at(place)], free=self.axis)
             return np.concatenate([rows for (rows,) in found.values()], axis=self.axis)
 
         return Result(self, run)

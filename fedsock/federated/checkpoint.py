@@ -177,6 +177,8 @@ def _read(path: Path, opened: BinaryIO) -> Checkpoint:
             kind, _, rest = name.partition("/")
             found[kind][rest] = array
         leaves = [found[PARAMS][str(place)] for place in range(len(found[PARAMS]))]
+        if not all(np.isfinite(leaf).all() for leaf in leaves):
+            raise ValueError("parameters that are NaN or infinite")
         rounds = [_round(one) for one in about["rounds"]]
         names = [str(name) for name in about["names"]]
         if len(names) != len(leaves):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.errors import ConfigError, FitError, WorkerTimeout
+from fedsock.errors import CheckpointCorrupt, ConfigError, FitError, WorkerTimeout
 from fedsock.federated import asking, checkpoint
 from fedsock.federated.aggregate import checked_params, flatten, frozen, rebuilt, same_form
 from fedsock.federated.asking import Asking
@@ -291,7 +291,11 @@ class Fit:
         known = self._setting.trainer.about is not None
         self._check_same(found if known else replace(found, training=None))
         self._resumed = found
-        self._setting.strategy.restore(found.state)
+        strategy = self._setting.strategy
+        try:
+            strategy.restore(found.state)
+        except (ValueError, LookupError, TypeError) as error:
+            raise CheckpointCorrupt(f"{self._path}: {type(strategy).__name__} can't go on from it: {error}") from error
         self._params = rebuilt(self._params, map(frozen, found.leaves))
         self._rounds = list(found.rounds)
         for one in self._rounds:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -60,7 +60,7 @@ class LocalSGD:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as keyword arguments of a worker's training, without what is said of its state."""
-        told = asdict(self)
+        told = {field.name: getattr(self, field.name) for field in fields(self)}
         del told["keep_state"], told["on_state_lost"]
         return {"optimizer": "sgd", **told}
 

@@ -104,7 +104,11 @@ def correlations(covariance: Array) -> Any:
     return found
 
 
-def padded(counts: Sequence[Array]) -> list[Array]:
-    """Return tables of counts with zeros behind them, all as long as the longest."""
-    longest = max(map(len, counts))
-    return [np.pad(table, (0, longest - len(table))) for table in counts]
+def tallied(counts: Sequence[Array]) -> Array:
+    """Return the sum of tables of counts, as long as the longest; one that is much longer is held once."""
+    longest = max(counts, key=len)
+    whole = longest.copy()
+    for table in counts:
+        if table is not longest:
+            whole[: len(table)] += table
+    return whole

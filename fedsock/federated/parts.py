@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from fedsock.errors import Closed, ExportDenied, FedsockError, WorkerLost, WorkerTimeout
+import numpy as np
+
+from fedsock.errors import Closed, ExportDenied, FedsockError, UpdateRejected, WorkerLost, WorkerTimeout
 from fedsock.session.fold import Later
 from fedsock.session.handle import WorkerHandle
 
@@ -72,14 +74,18 @@ class Parts:
         """Those that have rows; or one, to say what there is of none."""
         return [place for place in self.left if self._array.rows[place]] or self.left[:1]
 
-    async def ask(self, wanted: Callable[[str], Sequence[Any]], *, optional: bool = False) -> dict[str, Sequence[Any]]:
+    async def ask(
+        self, wanted: Callable[[str], Sequence[Any]], *, optional: bool = False, free: int | None = None
+    ) -> dict[str, Sequence[Any]]:
         """Return the values that each worker gave; cancelling ends the wait only.
 
         Args:
             wanted: worker name -> pointers to them.
             optional: a denial is raised, whatever is to be done about it, and the worker isn't left out for it.
+            free: the axis along which they may differ; None: none.
 
         Raises:
+            UpdateRejected: one gave something else than numbers, or of another shape than the first.
             ExportDenied, WorkerLost, WorkerTimeout: a worker gave none, and isn't to be left out, or nobody is left.
             FedsockError: another failure, which is never passed over.
         """
@@ -90,7 +96,11 @@ class Parts:
         found = await asyncio.gather(*(_all(some, timeout) for some in pointers), return_exceptions=True)
         failed = {place: one for place, one in zip(asked, found, strict=True) if isinstance(one, BaseException)}
         self.leave_out(failed, optional=optional)
-        return {place: one for place, one in zip(asked, found, strict=True) if not isinstance(one, BaseException)}
+        given: dict[str, Sequence[Any]] = {
+            place: one for place, one in zip(asked, found, strict=True) if not isinstance(one, BaseException)
+        }
+        _check(given, free)
+        return given
 
     def _leave_out_the_absent(self) -> None:
         """Where workers may be left out, don't wait for one that is away to come back."""
@@ -166,6 +176,28 @@ async def _all(pointers: Sequence[Any], timeout: float | None) -> list[Any]:
     if failed:
         raise failed[0]
     return found
+
+
+def _check(given: Mapping[str, Sequence[Any]], free: int | None) -> None:
+    """Refuse what can't be put together, and name who gave it."""
+    first, likes = next(iter(given.items()))
+    for place, values in given.items():
+        for value, like in zip(values, likes, strict=True):
+            if not isinstance(value, (np.ndarray, np.generic, int, float, complex)):
+                raise UpdateRejected(f"{place}: gave a {type(value).__name__} where an array is due")
+            told, due = (f"{_kind(one)} of shape {_but(np.shape(one), free)}" for one in (value, like))
+            if told != due:
+                raise UpdateRejected(f"{place}: gave {told}, and {first} gave {due}")
+
+
+def _kind(value: Any) -> str:
+    dtype = np.asarray(value).dtype
+    return "numbers" if dtype.kind in "biufc" else dtype.name
+
+
+def _but(shape: tuple[int, ...], free: int | None) -> tuple[int, ...]:
+    """Return a shape with -1 for the size of an axis that doesn't matter."""
+    return shape if free is None or free >= len(shape) else (*shape[:free], -1, *shape[free + 1 :])
 
 
 def _explained(place: str, error: BaseException) -> BaseException:

@@ -290,8 +290,8 @@ def bincount(array: Any, weights: Any = None, minlength: int = 0) -> Result:
     _options("bincount", weights=weights)
 
     async def run(parts: Parts) -> Any:
-        found = await parts.ask(lambda place: [np.bincount(array.at(place), minlength=minlength)])
-        return moments.total(moments.padded([value for (value,) in found.values()]))
+        found = await parts.ask(lambda place: [np.bincount(array.at(place), minlength=minlength)], free=0)
+        return moments.tallied([value for (value,) in found.values()])
 
     return Result(array, run)
 
@@ -320,7 +320,7 @@ def together(name: str) -> Callable[..., Result]:
     def found(array: Any, *args: Any, **kwargs: Any) -> Result:
         async def run(parts: Parts) -> Any:
             await parts.need(name, "use mean, std or histogram(edges)")
-            found = await parts.ask(lambda place: [array.at(place)])
+            found = await parts.ask(lambda place: [array.at(place)], free=array.axis)
             return function(np.concatenate([rows for (rows,) in found.values()], axis=array.axis), *args, **kwargs)
 
         return Result(array, run)

@@ -36,6 +36,9 @@ IN_FLIGHT = 2
 TOGETHER_BYTES = 1 << 20
 """Where all updates of a round together are no larger, they are asked for at once: one trip instead of several."""
 
+ROOM_BYTES = 1 << 20
+"""For what an update has beside parameters, such as metrics."""
+
 Config = Mapping[str, Any] | Callable[[int, str], Mapping[str, Any]] | None
 """Settings for every worker, or (round, worker) -> settings."""
 
@@ -150,7 +153,8 @@ class Attempt:
         return sorted(chosen)
 
     def _start(self, name: str, worker: WorkerHandle) -> None:
-        job = self._setting.job(self._number, name)
+        # Twice as much: of one in a wider dtype it is said that it is.
+        job = replace(self._setting.job(self._number, name), most_bytes=2 * self._nbytes + ROOM_BYTES)
         try:
             # Nobody changes these arrays: they are read-only, so no worker needs a copy of them.
             self._replies[name] = self._setting.trainer.start(worker, worker.send(self._params, copy=False), job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ from fedsock.plan.trees import references
 from fedsock.session.handle import WorkerHandle
 from fedsock.session.permission import Permission
 from fedsock.session.pointer import Pointer
+from fedsock.session.requests import Hold, fetch
 from fedsock.typing import Tree
 
 MOST_NAMES = 10
@@ -35,6 +37,7 @@ class Job:
         config: what the fit's ``config`` says for this round and worker.
         keep_state: the optimizer's state stays at the worker, which goes on from that of its last round.
         fresh_state: where that is lost it begins with a new one.
+        most_bytes: of its update; None: as much as may be fetched.
     """
 
     round: int
@@ -43,6 +46,7 @@ class Job:
     config: Mapping[str, Any]
     keep_state: bool = False
     fresh_state: bool = False
+    most_bytes: int | None = None
 
 
 class Reply(ABC):
@@ -166,10 +170,12 @@ class PointerReply(Reply):
 
     Args:
         pointer: to it.
+        most_bytes: that it may have; None: as much as may be fetched.
     """
 
-    def __init__(self, pointer: Pointer) -> None:
+    def __init__(self, pointer: Pointer, most_bytes: int | None = None) -> None:
         self._pointer = pointer
+        self._most_bytes = most_bytes
 
     async def ready(self) -> None:
         """Wait until it is there; no data moves. Cancelling ends the wait only.
@@ -189,7 +195,8 @@ class PointerReply(Reply):
             FedsockError: it failed, or may not leave.
             UpdateRejected: it is something else.
         """
-        value = await self._pointer.get(release=True)
+        record = self._pointer._record
+        value = await fetch(record, Hold(record), None, release=True, most_bytes=self._most_bytes)
         if isinstance(value, dict) and {"params", "n"} <= value.keys() <= {"params", "n", "metrics"}:
             value = (value["params"], value["n"], value.get("metrics"))
         if not isinstance(value, (tuple, list)) or len(value) != 3:
@@ -241,7 +248,7 @@ class TaskTrainer(Trainer):
             params: a pointer to the parameters there.
             job: of which ``config`` goes to the task, as keyword arguments.
         """
-        return PointerReply(worker.task(self._task, params, **job.config))
+        return PointerReply(worker.task(self._task, params, **job.config), job.most_bytes)
 
 
 class LossTrainer(Trainer):
@@ -283,7 +290,9 @@ class LossTrainer(Trainer):
         return f"has no data set {' nor '.join(missing)}{_instead(worker.datasets)}" if missing else ""
 
     def prepare(self, workers: Sequence[WorkerHandle]) -> None:
-        """Record the loss for the first worker whose rows it takes, and look whether it has a gradient.
+        """Record the loss for rows as most workers have them that it takes, and look whether it has a gradient.
+
+        One worker with others must not decide for all.
 
         Args:
             workers: that can take part.
@@ -294,9 +303,11 @@ class LossTrainer(Trainer):
             Exception: whatever its code raises for every worker's rows.
         """
         failed: list[Exception] = []
-        for worker in workers:
+        several = [self._rows(worker) for worker in workers]
+        forms = [tuple((one.ndim, one.shape[1:], one.dtype) for one in rows) for rows in several]
+        for form, _ in Counter(forms).most_common():
             try:
-                self._loss.leaves((self._params, *self._rows(worker)), {})
+                self._loss.leaves((self._params, *several[forms.index(form)]), {})
             except Exception as error:
                 failed.append(error)
             else:
@@ -342,7 +353,7 @@ class LossTrainer(Trainer):
         self._loss.leaves((self._params, *data), {})
         settings = _settings(job)
         if not job.keep_state:
-            return PointerReply(worker.train(self._loss, params, data, **settings))
+            return PointerReply(worker.train(self._loss, params, data, **settings), job.most_bytes)
         try:
             state = self._states.before(worker, job.round)
         except WorkerStateLost:
@@ -351,7 +362,7 @@ class LossTrainer(Trainer):
             state = None
         trained = worker.train(self._loss, params, data, state=state, **settings)
         self._states.made(worker.name, trained.state)
-        return PointerReply(trained)
+        return PointerReply(trained, job.most_bytes)
 
     def counted(self, round: int, workers: Iterable[str]) -> None:
         """Note whose state goes on.

@@ -18,16 +18,19 @@ their chunks are large; a larger one leaves others their turns."""
 class Turns:
     """Links that have chunks to be cut, in the order of their turns.
 
-    A link is counted with what is under way on it as long as it may write: one whose peer is away, or on hold, takes
-    nothing from others; one whose peer hangs does until its link notices, within seconds.
+    A link that cut chunks is counted with what is under way on it as long as it may write: one whose peer is away, or
+    on hold, takes nothing from others; one whose peer hangs does until its link notices, within seconds.
+
+    Attributes:
+        counted: link -> bytes under way on it, as they were last looked at.
+        under_way: bytes on all of them together.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[Link, None] = {}
-        self._counted: dict[Link, int] = {}
+        self.counted: dict[Link, int] = {}
         self._left = QUANTUM_BYTES
         self.under_way = 0
-        """Bytes under way on all links together."""
 
     def add(self, link: Link) -> None:
         """Let a link have its turn when it comes; again is harmless.
@@ -41,12 +44,12 @@ class Turns:
         """Note what is under way on a link now.
 
         Args:
-            link: that wrote, or had news.
+            link: that cut a chunk; or is counted, and wrote or had news.
         """
         now = link.in_flight_bytes
-        self.under_way += now - self._counted.pop(link, 0)
+        self.under_way += now - self.counted.pop(link, 0)
         if now:
-            self._counted[link] = now
+            self.counted[link] = now
 
     def forget(self, link: Link) -> None:
         """Leave a link out.
@@ -55,7 +58,7 @@ class Turns:
             link: that is over.
         """
         self._waiting.pop(link, None)
-        self.under_way -= self._counted.pop(link, 0)
+        self.under_way -= self.counted.pop(link, 0)
 
     def next_frame(self, now: float) -> tuple[Link, bytes] | None:
         """Return the next frame and its link; None when nobody has one, or too much is under way.

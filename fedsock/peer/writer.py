@@ -56,7 +56,8 @@ class Writer:
         """
         for link in links:
             self._awake[link] = None
-            self._turns.count(link)
+            if link in self._turns.counted:
+                self._turns.count(link)
         if not self._due:
             self._due = True
             self._loop.call_soon(self._turn)
@@ -75,7 +76,8 @@ class Writer:
         """
         for link in links:
             self._awake[link] = None
-            self._turns.count(link)
+            if link in self._turns.counted:
+                self._turns.count(link)
         transport = self._transport
         if transport is None or self._stuck is not None or self._flushing:
             return
@@ -118,7 +120,6 @@ class Writer:
             del awake[link]
             if frame is not None:
                 awake[link] = None  # behind the others
-                turns.count(link)
                 return frame
             if link.queued_stream_bytes:
                 turns.add(link)

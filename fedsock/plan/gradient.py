@@ -96,16 +96,16 @@ def value_and_slopes(
         roots.append(core.VJPNode.new_root())
         values[number] = tracer.new_box(leaves[number], level, roots[-1])
     dtypes: dict[Any, np.dtype[Any]] = {}
-    known = set(fixed)
+    numbers = set(fixed)
     with np.errstate(all="ignore"), silence():
         for step in plan.steps:
             try:
-                found = _results(step, values, look, known)
+                found = _results(step, values, look, numbers)
             except Exception as error:
                 error.add_note(f"in {step.op}" + (f", written at {step.line}" if step.line else ""))
                 raise
-            if step.op == SIZE or (step.op in OPERATIONS and known.issuperset(step.reads())):
-                known.add(len(values))
+            if step.op == SIZE or (step.op in OPERATIONS and numbers.issuperset(step.reads())):
+                numbers.add(len(values))
             values += found
             dtypes.update(
                 (one._node, np.asarray(plain(one)).dtype) for one in found if is_box(one) and one._trace == level
@@ -201,24 +201,25 @@ def _filled(tree: Any, values: Sequence[Any]) -> Any:
     return tree
 
 
-def _results(step: Step, values: Sequence[Any], look: Look | None, known: set[int]) -> list[Any]:
+def _results(step: Step, values: Sequence[Any], look: Look | None, fixed: set[int]) -> list[Any]:
     """Return a step's results, boxes among them where it is on the path."""
     args = [_filled(arg, values) for arg in step.args]
     kwargs = {name: _filled(arg, values) for name, arg in step.kwargs.items()}
     if step.op == GRADIENT:
         assert step.plan is not None  # noqa: S101  # steps that are gradients have one
-        fixed = {place for place, arg in enumerate(step.args) if known.issuperset(references(arg))}
-        value, slopes = value_and_gradient(step.plan, args, step.argnums, look, fixed)
+        inner = {place for place, arg in enumerate(step.args) if fixed.issuperset(references(arg))}
+        value, slopes = value_and_gradient(step.plan, args, step.argnums, look, inner)
         return [value, *slopes]
     row = TABLE.get(step.op)
     if row is None:
-        if look is not None and step.op != SIZE and not known.issuperset(step.reads()) and not _continues(step, args):
+        # On the path they are numpy's functions, which never fail.
+        if look is not None and not (_continues(step, args) or step.op == SIZE or fixed.issuperset(step.reads())):
             look.numbers(step)
         return _number(step, args)
     checked, named = check(row, [plain(arg) for arg in args], {name: plain(arg) for name, arg in kwargs.items()})
     if look is not None:
         places: list[tuple[int | str, Any]] = [*enumerate(step.args), *step.kwargs.items()]
-        private = [place for place, arg in places if not known.issuperset(references(arg))]
+        private = [place for place, arg in places if not fixed.issuperset(references(arg))]
         look.row(row, step, checked, named, private, max(map(levels, (*args, *kwargs.values())), default=0))
     if row.gradient != CONSTANT and any(map(on_path, (*args, *kwargs.values()))):
         return _differentiable(row, step, *_put_back(row, args, kwargs, checked, named))

@@ -10,7 +10,6 @@ import numpy as np
 
 from fedsock.errors import FedsockError
 from fedsock.ops.quiet import silence
-from fedsock.plan.boxes import plain
 from fedsock.plan.gradient import like, value_and_gradient, value_and_slopes
 from fedsock.plan.numbers import NUMBERS
 from fedsock.plan.steps import Plan
@@ -80,8 +79,9 @@ class _Seen:
 class Gradient:
     """A plan's value and gradients, as ``value_and_gradient`` gives them, faster when inputs of one kind come again.
 
-    The first call of a kind finds out whether anything depends on values; the second makes a tape; the third is done
-    both ways, and only if both have the same bits is the tape used from then on.
+    The first call of a kind finds out whether anything depends on values; behind the second a tape is made, of zeros,
+    for it serves whoever comes next: nothing of anybody's values can be on it. The third is done both ways, and only
+    if both have the same bits is the tape used from then on.
 
     Args:
         plan: of one result, a real scalar.
@@ -152,17 +152,18 @@ class Gradient:
         return found
 
     def _record(self, seen: _Seen, leaves: Sequence[Any]) -> Found:
-        tape = Tape()
+        tape, found = Tape(), value_and_gradient(self._plan, leaves, self._argnums)
         try:
-            boxes = [tape.input(leaf) if isinstance(leaf, (np.ndarray, np.generic)) else leaf for leaf in leaves]
+            boxes = [
+                tape.input(_zeros(leaf)) if isinstance(leaf, (np.ndarray, np.generic)) else leaf for leaf in leaves
+            ]
             value, slopes = value_and_slopes(self._plan, boxes, self._argnums)
             tape.finish([value, *slopes])
         except (Unrecorded, FedsockError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            # Whatever else fails, fails without a tape too.
             seen.over = True
-            return value_and_gradient(self._plan, leaves, self._argnums)
-        seen.tape = tape
-        return plain(value), self._like(leaves, [plain(slope) for slope in slopes])
+        else:
+            seen.tape = tape
+        return found
 
     def _again(self, tape: Tape, leaves: Sequence[Any]) -> Found | None:
         """Return what the tape gives; None: it failed, as the gradient may too, which tells why."""
@@ -176,6 +177,10 @@ class Gradient:
 
     def _like(self, leaves: Sequence[Any], slopes: Sequence[Any]) -> list[Any]:
         return [like(leaves[number], slope) for number, slope in zip(self._argnums, slopes, strict=True)]
+
+
+def _zeros(leaf: Any) -> Any:
+    return np.zeros(leaf.shape, leaf.dtype) if isinstance(leaf, np.ndarray) else type(leaf)()
 
 
 def _equal(one: Found, other: Found) -> bool:

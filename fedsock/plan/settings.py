@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -103,7 +103,7 @@ class Training:
 
     def to_dict(self) -> Mapping[str, Any]:
         """Return the fields by name, as they travel."""
-        return asdict(self)
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def _plain(value: Any) -> Any:

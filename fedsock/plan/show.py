@@ -82,7 +82,7 @@ class _Shown:
         if isinstance(tree, np.ndarray):
             texts = tree.dtype.kind == "U"  # which could hold anything, lines of their own too
             few = ", ".join(ascii(str(one)) if texts else str(one) for one in tree.flat[: self._elements])
-            more = ", …" if tree.size > self._elements else ""
+            more = ", …: not shown whole" if tree.size > self._elements else ""
             return f"{tree.dtype}{list(tree.shape)} constant ({few}{more})"
         return ascii(tree)
 

@@ -16,6 +16,7 @@ The digest is the SHA-256 of the rest, with sorted keys.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -44,6 +45,7 @@ MOST_BYTES = 1 << 18
 MOST_STEPS = 4_000
 MOST_INPUTS = 10_000
 MOST_RESULTS = 1_000  # of one step
+MOST_REGISTERS = 20_000
 MOST_CHARS = 200  # of a name or a line
 DEEPEST = 8  # plans in plans
 
@@ -51,6 +53,9 @@ PYTHON = ("bool", "int", "float", "complex")
 """Kinds of inputs that are Python's numbers."""
 
 GENERATOR = "generator"
+
+_NAME = re.compile("(?!overwrite$)[a-z_][a-z0-9_]{0,99}")
+"""Names of arguments; which memory is written is the worker's to say."""
 
 NO_KWARGS: Mapping[str, Any] = MappingProxyType({})
 
@@ -210,6 +215,7 @@ def _plan(told: Any, depth: int) -> Plan:
         step = _step(one, registers, _words(lines[place]) if place < len(lines) else "", depth)
         steps.append(step)
         registers += step.results
+    _require(registers <= MOST_REGISTERS, f"more than {MOST_REGISTERS:,} results of steps")
     takes = []
     for pair in _listed(told["takes"], MOST_INPUTS):
         _require(type(pair) is list and len(pair) == 2, "a parameter is a name and a tree")
@@ -248,7 +254,8 @@ def _step(told: Any, registers: int, line: str, depth: int) -> Step:
     args = tuple(from_json(arg, register) for arg in _listed(told["args"], MOST_INPUTS))
     named = told.get("kw", {})
     _require(type(named) is dict, "arguments by name are an object")
-    kwargs = {_words(name): from_json(arg, register) for name, arg in named.items()}
+    _require(all(map(_NAME.fullmatch, named)), "an argument's name is a short one of plain letters")
+    kwargs = {name: from_json(arg, register) for name, arg in named.items()}
     if op == GRADIENT:
         return _gradient(told, args, results, line, depth)
     _require("of" not in told and "by" not in told, "only a gradient has a plan of its own")

@@ -22,6 +22,10 @@ Call = tuple[Callable[..., Any], tuple[int, ...], dict[str, Any], int, tuple[int
 """What is called, registers of its arguments, arguments by name, its result's register, and which are dropped then."""
 
 
+MOST_CONSTANT_BYTES = 1 << 16
+"""Of arrays that stand in a tape: it outlives who made it, and nobody's quota counts it."""
+
+
 class Unrecorded(Exception):
     """There is no tape of this."""
 
@@ -35,6 +39,7 @@ class Tape:
         self._calls: list[Call] = []
         self._inputs: list[int] = []
         self._outputs: list[int] = []
+        self._nbytes = 0
 
     def input(self, value: Any) -> Any:
         """Return a box for an input.
@@ -57,6 +62,9 @@ class Tape:
             Unrecorded: a box is hidden in an argument.
         """
         if any(map(_hides, args)) or any(map(_hides, kwargs.values())):
+            raise Unrecorded
+        self._nbytes += sum(arg.nbytes for arg in args if isinstance(arg, np.ndarray))
+        if self._nbytes > MOST_CONSTANT_BYTES:
             raise Unrecorded
         places = tuple([arg.register if type(arg) is Note else self._register(arg) for arg in args])
         register = self._register(None)

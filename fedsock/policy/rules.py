@@ -314,7 +314,9 @@ def _by_train(form: Trained, source: str, terms: Terms, user: str, found: Decisi
     train = terms.train or TrainTerms()
     faults, lines = _lacking(form, train, user)
     if not faults:
-        query = None if train.rounds is None else Query(f"{form.kind} {form.name}", train.rounds)
+        # Plans that aren't listed are counted together: each could be written in countless other ways.
+        counted = form.name if form.name in (*train.plans, *train.tasks) else ANY_PLAN
+        query = None if train.rounds is None else Query(f"{form.kind} {counted}", train.rounds)
         return Decision(True, "train", query=query, metrics=train.metrics)
     if found.asks:
         return replace(found, lines=lines)

@@ -22,6 +22,10 @@ KEPT = 1_000
 """Values that are kept while nobody reads, and as many bytes as may be on their way; of more, the oldest go."""
 
 
+MOST_BYTES = 2 * messages.EMITTED_LARGEST
+"""What was kept and what is on its way are each one value of any size, or several of less."""
+
+
 class Slot(Request):
     """One streamed value, while its arrays are filled.
 
@@ -78,7 +82,7 @@ class Emissions:
             self._take(number)
             while len(self._slots) > KEPT or (len(self._slots) > 1 and self._nbytes > messages.EMITTED_BYTES):
                 self._station.abandon(0, self._pop())
-        elif len(self._slots) > KEPT + messages.EMITTED_MOST:
+        elif len(self._slots) > KEPT + messages.EMITTED_MOST or self._nbytes > MOST_BYTES:
             raise BadMessage("more streamed values than may be on their way")
         self.wake()
 

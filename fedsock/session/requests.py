@@ -128,7 +128,7 @@ def _let_go(record: Record) -> None:
     record.holds -= 1
 
 
-async def fetch(record: Record, hold: Hold, timeout: float | None, release: bool) -> Any:
+async def fetch(record: Record, hold: Hold, timeout: float | None, release: bool, most_bytes: int | None = None) -> Any:
     """Return a record's value; cancelling, or the timeout, ends this wait only.
 
     Args:
@@ -136,6 +136,7 @@ async def fetch(record: Record, hold: Hold, timeout: float | None, release: bool
         hold: let go at the end.
         timeout: seconds; None waits as long as it takes.
         release: free the value at the worker once it is here.
+        most_bytes: what is taken at most; None, or more than that: ``max_fetch_bytes``.
 
     Raises:
         WorkerTimeout: it took longer.
@@ -143,11 +144,11 @@ async def fetch(record: Record, hold: Hold, timeout: float | None, release: bool
     """
     try:
         if timeout is None:
-            value = await _fetched(record)
+            value = await _fetched(record, most_bytes)
         else:
             try:
                 async with asyncio.timeout(timeout) as limit:
-                    value = await _fetched(record)
+                    value = await _fetched(record, most_bytes)
             except TimeoutError as error:
                 if isinstance(error, FedsockError) or not limit.expired():
                     raise
@@ -160,13 +161,14 @@ async def fetch(record: Record, hold: Hold, timeout: float | None, release: bool
     return value
 
 
-async def _fetched(record: Record) -> Any:
+async def _fetched(record: Record, most_bytes: int | None) -> Any:
     station = record.home
     station.check_loop()
     station.usable(record)
     if record.failure is not None:
         raise record.failure.with_traceback(None)
-    request = Fetch(station.loop, station.session.max_fetch_bytes)
+    most = station.session.max_fetch_bytes
+    request = Fetch(station.loop, most if most_bytes is None else min(most, most_bytes))
     number = station.get(record, request)
     try:
         value = await request.future

@@ -24,7 +24,7 @@ from fedsock.worker.catalog import Catalog, owned
 from fedsock.worker.datasets import Dataset, budgets, groups, releases_noise
 from fedsock.worker.emitting import Streams
 from fedsock.worker.exports import Exports
-from fedsock.worker.jobs import Compute, Errand, Instruction, SendValue, Stopped
+from fedsock.worker.jobs import Aside, Compute, Errand, Instruction, SendValue, Stopped
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.mocks import Making, Mocks
 from fedsock.worker.names import SESSION_PREFIX
@@ -35,7 +35,7 @@ from fedsock.worker.privately import Privately
 from fedsock.worker.questions import Questions
 from fedsock.worker.releases import Releases
 from fedsock.worker.replies import Replies
-from fedsock.worker.requests import Answering, Hashing, Requests
+from fedsock.worker.requests import Answering, Requests
 from fedsock.worker.runner import Runner
 from fedsock.worker.state import State
 from fedsock.worker.store import GIVEN_UP, LEAF_BYTES, PENDING, Entry, SessionStore
@@ -217,7 +217,7 @@ class Engine:
         job = compute.job
         if type(job) is Making:
             self._mocks.made(job, result, error)
-        elif type(job) is Hashing:
+        elif type(job) is Aside:
             job.then()
         elif not self.streams.computed(compute, result, error):
             self._runner.computed(compute, result, error)

@@ -84,6 +84,26 @@ class Job:
         )
 
 
+class Aside(Job):
+    """What must be worked out before something else can go on, as the job of a Compute. It is no op.
+
+    Attributes:
+        then: goes on with that.
+    """
+
+    then: Callable[[], None]
+
+    def followed_by(self, more: Callable[[], object]) -> None:
+        """Have something more done behind that."""
+        before = self.then
+
+        def both() -> None:
+            before()
+            more()
+
+        self.then = both
+
+
 class Errand:
     """A Get, Transfer or Request that waits for its value; or one value that an op streams.
 

@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from fedsock.errors import FedsockError, OpTypeError, UnknownObject, UnknownOp
-from fedsock.plan.batches import edges
+from fedsock.plan.batches import sizes
 from fedsock.plan.steps import Plan
 from fedsock.policy.facts import OPEN, Facts, Trained, combine, known, trained
 from fedsock.policy.rules import Decision
@@ -97,8 +95,7 @@ class Permissions:
         if not isinstance(form, Trained) or not form.rows:
             return facts
         least = max(may.least, least_rows(self.exports.policy, facts.sources, store.user))
-        steps = np.diff(edges(form.rows, may.batch, least))
-        return known(facts.sources, replace(form, rows=int(steps.min())))
+        return known(facts.sources, replace(form, rows=min(sizes(form.rows, may.batch, least))))
 
     def _plan(self, store: SessionStore, ref: int) -> Plan:
         entry = self._entry(store, ref)

@@ -5,26 +5,34 @@ No I/O. A plan is a text that the session sent once; it is read when it is first
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, QuotaExceeded
+from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, PlanInvalid, QuotaExceeded
+from fedsock.ops.plans import RUN
 from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.boxes import autograd
 from fedsock.plan.replay import Replay
 from fedsock.plan.steps import GRADIENT, Plan, Step
+from fedsock.plan.trees import references
 from fedsock.plan.watching import Watch
-from fedsock.policy.facts import OPEN, combine, trained
+from fedsock.policy.facts import OPEN, Facts, combine, trained
+from fedsock.protocol.messages import Op
 from fedsock.worker.arguments import held_value, resolve, stand_in
 from fedsock.worker.failures import step_failure, too_long
-from fedsock.worker.jobs import Compute, Job
+from fedsock.worker.jobs import Aside, Compute, Job
 from fedsock.worker.store import Entry, Run
 
-MOST_PLANS = 256
-"""Plans that a process keeps ready to run; the one that was used longest ago goes first."""
+MOST_BYTES = 4 << 20
+"""Texts of plans that are kept ready to run, or known to be none; the one that was used longest ago goes first."""
+
+AT_ONCE_BYTES = 4_096
+"""A longer text is read in a thread: one of 256 KiB takes some 0.3 s, and others' messages don't wait for it."""
 
 UNKNOWN_SECONDS = 1.0
 """What a run is expected to take that was never made: it gets a thread."""
@@ -69,6 +77,8 @@ class Plans:
         text, leaves = args[0], args[1:]
         if private and (job.withheld or not all(map(_numbers, job.args[1:]))):
             raise OpValueError("of private values, a plan takes arrays of numbers whose shapes may be told")
+        if (reading := self.reading(job, text)) is not None:
+            return reading
         replay = self.read(text)
         if len(replay.plan.outputs) != len(job.results):
             raise OpValueError(f"the plan has {len(replay.plan.outputs)} results, not {len(job.results)}")
@@ -76,7 +86,7 @@ class Plans:
         if private:
             job.plan = replay.plan.digest
             self.keep(replay.plan, job.store.user)
-            _mark(job, replay.plan.digest)
+            _mark(job, replay.plan)
         known = replay.known(leaves)
         if known is not None and known.steady:
             if known.seconds > self._op_seconds:
@@ -90,6 +100,20 @@ class Plans:
             return Compute(job, partial(_tried_and_run, replay, leaves, tried, guard), (), {}, UNKNOWN_SECONDS)
         return Compute(job, partial(_run, replay, leaves, job, guard), (), {}, UNKNOWN_SECONDS)
 
+    def reading(self, job: Job, text: str) -> Compute | None:
+        """Return what reads a long text, after which an op that needs it begins anew; None: it was read, or is short.
+
+        Args:
+            job: the op.
+            text: of a plan.
+        """
+        if text in KEPT or len(text) <= AT_ONCE_BYTES:
+            return None
+        aside = Aside(job.store, Op(job.op.id, RUN), None, [])
+        found: list[Replay | FedsockError] = []
+        aside.then = lambda: KEPT.add(text, found[0])
+        return Compute(aside, lambda: found.append(KEPT.get(text) or _read(text)), (), {}, UNKNOWN_SECONDS)
+
     def read(self, text: str) -> Replay:
         """Return a plan made ready to run.
 
@@ -99,26 +123,78 @@ class Plans:
         Raises:
             PlanInvalid, UnknownOp: it is no plan, or none for this worker.
         """
-        return _ready(text)
+        found = KEPT.get(text)
+        if found is None:
+            KEPT.add(text, found := _read(text))
+        if isinstance(found, FedsockError):
+            raise found.with_traceback(None)
+        return found
 
 
-@lru_cache(MOST_PLANS)
-def _ready(text: str) -> Replay:
-    plan = Plan.from_json(text)
-    if any(step.op == GRADIENT for step in plan.steps):
-        autograd()  # a missing extra is found before private data can make a secret of it
-    return Replay(plan)
+class Kept:
+    """What a process has read: plans ready to run, or why a text is none. Any thread may call."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[str, Replay | FedsockError] = OrderedDict()
+        self._nbytes = 0
+        self._lock = threading.Lock()
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._found
+
+    def get(self, text: str) -> Replay | FedsockError | None:
+        """Return what was read of a text; None: nothing is kept of it."""
+        with self._lock:
+            if text in self._found:
+                self._found.move_to_end(text)
+            return self._found.get(text)
+
+    def add(self, text: str, found: Replay | FedsockError) -> None:
+        """Keep what was read of a text; what was used longest ago goes."""
+        with self._lock:
+            if text not in self._found:
+                self._found[text] = found
+                self._nbytes += len(text)
+            while self._nbytes > MOST_BYTES:
+                self._nbytes -= len(self._found.popitem(last=False)[0])
 
 
-def _mark(job: Job, digest: str) -> None:
+KEPT = Kept()
+"""The workers of one process have it in common: a plan is read once for a hundred of them."""
+
+
+def _read(text: str) -> Replay | FedsockError:
+    """Return the plan of a text, its digest known, or why it is none."""
+    try:
+        plan = Plan.from_json(text)
+        if any(step.op == GRADIENT for step in plan.steps):
+            autograd()  # a missing extra is found before private data can make a secret of it
+        assert plan.digest  # noqa: S101  # worked out now, and kept
+        return Replay(plan)
+    except FedsockError as error:
+        return error
+    except Exception as error:  # whatever a text does, the op that has it ends
+        return PlanInvalid(f"no plan: {type(error).__name__}")
+
+
+def _mark(job: Job, plan: Plan) -> None:
     """Give the results of a run on private inputs their facts: what plan made them, if they are data sets as they are.
+
+    As of a loss, the first of several parameters is the session's: there stand parameters, no data. Else the data set
+    itself would leave by a plan that an owner allowed for what it does to parameters, such as to give them back.
 
     Args:
         job: the run.
-        digest: the plan's.
+        plan: what is run.
     """
-    inputs = [entry.facts for entry in job.inputs]
-    facts, run = combine(inputs, trained("plan", digest, inputs)), Run()
+    first = set(references(plan.takes[0][1])) if len(plan.takes) > 1 else set()
+    data: list[Facts] = []
+    carried: list[Facts] = []
+    for place, arg in enumerate(job.args[1:]):
+        if isinstance(arg, Entry):
+            (carried if place in first else data).append(arg.facts)
+    form = trained("plan", plan.digest, data, carried)
+    facts, run = combine((entry.facts for entry in job.inputs), form), Run()
     for entry in job.results:
         entry.facts, entry.run = facts, run
 

@@ -17,7 +17,7 @@ from fedsock.protocol.messages import Error, Op, Outcome, Request, Requested
 from fedsock.worker.approvals import Approvals
 from fedsock.worker.arguments import shown
 from fedsock.worker.failures import failed_because
-from fedsock.worker.jobs import Compute, Errand, Job
+from fedsock.worker.jobs import Aside, Compute, Errand
 from fedsock.worker.lineage import (
     MOST_BYTES,
     MOST_OPS,
@@ -50,16 +50,6 @@ _TOO_LONG = (
     f"it was made of more than {MOST_OPS:,} ops, {MOST_PARTS_TOGETHER:,} arguments or {MOST_BYTES:,} bytes of "
     "constants, more than its owner can be asked to read; write a plan (fedsock.plan) of it instead, or send less"
 )
-
-
-class Hashing(Job):
-    """The digests of large data sets, as the job of a Compute. It is no op.
-
-    Attributes:
-        then: goes on with what needs them.
-    """
-
-    then: Callable[[], None]
 
 
 class Requests:
@@ -104,7 +94,7 @@ class Requests:
         if not slow or self.compute is None:
             return False
         seconds = sum(one.array.nbytes for one in slow) / HASHED_A_SECOND
-        job = Hashing(errand.store, Op(errand.request.id, "digest"), None, [])
+        job = Aside(errand.store, Op(errand.request.id, "digest"), None, [])  # digests of large data sets
         job.then = partial(_go_on, errand, answer)
         self.compute(Compute(job, _hash, slow, {}, seconds))
         return True

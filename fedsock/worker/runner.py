@@ -18,7 +18,7 @@ from fedsock.worker.carriedout import CARRIED_OUT
 from fedsock.worker.emitting import Streams
 from fedsock.worker.exports import Exports
 from fedsock.worker.failures import cut, failed_because, failure_of, too_long, why_unrunnable
-from fedsock.worker.jobs import Compute, Errand, Job
+from fedsock.worker.jobs import Aside, Compute, Errand, Job
 from fedsock.worker.privately import Privately
 from fedsock.worker.replies import Replies
 from fedsock.worker.store import FAILED, GIVEN_UP, PENDING, READY, Entry, SessionStore, size_of
@@ -325,7 +325,10 @@ class Runner:
             job.withheld, job.failure = False, None
             self._fail(job, error)
             return
-        if row.streams:
+        if type(compute.job) is Aside:
+            compute.job.followed_by(lambda: self._startable.append(job))
+            compute.job.followed_by(self._start_all)
+        elif row.streams:
             emitter = self._streams.begin(job)  # a failure that is withheld too says that nothing is streamed
             if job.failure is None:
                 compute.kwargs = {**compute.kwargs, "emit": emitter}

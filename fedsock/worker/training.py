@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fedsock.errors import FedsockError, OpCancelled, OpTypeError, OpValueError, PlanMismatch
+from fedsock.errors import FedsockError, OpCancelled, OpFailed, OpTypeError, OpValueError, PlanMismatch
 from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.batches import sizes
 from fedsock.plan.boxes import autograd
@@ -80,12 +80,10 @@ class Task:
 
     def example(self, rows: int) -> list[Array]:
         """Return inputs that look like those of a batch; where some are private, with zeros for all values."""
-        params, data = self.params, [leaf[:rows] for leaf in self.data]
-        return (
-            self.inputs(list(map(_zeros, params)), list(map(_zeros, data)))
-            if self.private
-            else self.inputs(params, data)
-        )
+        if not self.private:
+            return self.inputs(self.params, [leaf[:rows] for leaf in self.data])
+        data = [_zeros((rows, *leaf.shape[1:]), leaf.dtype) for leaf in self.data]
+        return self.inputs([_zeros(leaf.shape, leaf.dtype) for leaf in self.params], data)
 
 
 class Trainings:
@@ -120,6 +118,8 @@ class Trainings:
         if kwargs or not 4 <= len(args) <= 5:
             raise OpTypeError("it takes a loss, parameters, data, settings and a state, by position")
         _check_private(job)
+        if type(args[0]) is str and (reading := self._plans.reading(job, args[0])) is not None:
+            return reading
         sources = combine(entry.facts for entry in job.inputs).sources
         private = any(entry.facts is not OPEN for entry in job.inputs)
         task = self._task(args, least_rows(self._policy, sources, job.store.user), private)
@@ -215,22 +215,33 @@ class _Running:
         return {"params": params, "n": trained.n, "metrics": trained.metrics}, trained.state.to_tree()
 
     def _try(self) -> None:
-        """Run the loss, and its gradient, once on as many rows as a batch has, on zeros in place of what is private.
+        """Run the loss, and its gradient, once on as many rows as a batch has.
 
         What it takes is known then, that it is a scalar, and that no step of it, there or on the way back, depends on
         private values: whether a training failed is told.
         """
         task = self._task
         for rows in task.sizes:
-            known = task.known(rows)
-            if known is None or not known.steady:
-                self._found_out(task.example(rows))
+            self._find_out(rows)
+        if task.private:
+            most = task.sizes[0]
+            try:
+                self._find_out(most // 2 if most >= 4 else most + 1)
+            except (OpFailed, ValueError, IndexError):
+                raise OpValueError(
+                    "on private rows a loss takes any number of them, and this one doesn't with these parameters: as "
+                    "long as the rows are, they would hold something of each"
+                ) from None
         known = task.known(task.sizes[0])
         if known is not None and (seconds := known.seconds * task.steps) > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
 
-    def _found_out(self, example: Sequence[Array]) -> None:
+    def _find_out(self, rows: int) -> None:
+        """Run the loss and its gradient on so many rows, unless what they take is known."""
         task, guard = self._task, self._guard
+        known, example = task.known(rows), task.example(rows)
+        if known is not None and known.steady:
+            return
         guard.nbytes, guard.most, before = 0, 0, guard.seconds
         [value] = task.loss.run(example, guard)
         if np.ndim(value) or np.asarray(value).dtype.kind != "f":
@@ -242,8 +253,8 @@ class _Running:
         task.loss.gradient(task.by).know(example, Known(guard.most, guard.seconds - before, steady))
 
 
-def _zeros(leaf: Array) -> Array:
-    return np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape)
+def _zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    return np.broadcast_to(np.zeros((), dtype), shape)
 
 
 def _streamed(values: Generator[Any, None, T], emit: Callable[[Any], None]) -> T:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fedsock.errors import PlanInvalid
 from fedsock.plan.replay import Replay
 from fedsock.plan.steps import Plan
 from fedsock.protocol import messages as m
@@ -80,6 +81,19 @@ def test_a_private_number_is_no_step_of_a_state() -> None:
         op(3, "train", OFF, to_json([np.zeros(1)]), [ref("x")], to_json({}), state, n=2),
     ]
     assert said(SETS[0], *messages) == said(SETS[2], *messages)
+
+
+def test_a_short_text_makes_no_large_plan() -> None:
+    """Each step may have a thousand results; millions of them would take gigabytes that nobody counts."""
+    many = text([array()], [step("split", at(0), 1000, n=1000)] * 2_000, at(0))
+    with pytest.raises(PlanInvalid, match="results"):
+        Plan.from_json(many)
+
+
+@pytest.mark.parametrize("name", ["overwrite", "", "dt\u0443pe", "a b", "x" * 101])
+def test_an_arguments_name_is_plain(name: str) -> None:
+    with pytest.raises(PlanInvalid, match="name"):
+        Plan.from_json(text([array()], [step("add", at(0), 1, kw={name: 1})], at(1)))
 
 
 def test_nobody_writes_into_what_is_written_in_a_plan() -> None:

@@ -62,6 +62,25 @@ def off(w: Any, x: Any) -> Any:
     return ((x - w) ** 2).mean()
 
 
+@fedsock.plan
+def stepped(w: Any, x: Any) -> Any:
+    """Take a step: as reviewed, of the session's parameters on the owner's rows."""
+    return w - 0.1 * fedsock.grad(off)(w, x)
+
+
+async def test_a_data_set_stands_for_no_parameters() -> None:
+    """On rows of zeros a step gives its parameters back: private rows in their place would be given back too."""
+    stepped.trace(np.zeros(1), np.zeros(60))
+    policy = {"train": {"plans": [stepped.digest], "min_rows": 10}}
+    async with fedsock.Hub(port=0) as hub:
+        worker = await hub.virtual_worker("bob", {"pay": PEOPLE["pay"]}, policy=policy)
+        pay = worker.datasets["pay"]
+        made = worker.run(stepped, np.zeros(1), pay)
+        assert not await stays(made) and not await stays(worker.run(stepped, made, pay))
+        assert await stays(worker.run(stepped, pay, np.zeros(60)))
+        assert await stays(worker.run(stepped, pay, pay))
+
+
 @pytest.mark.parametrize("second", [np.zeros(200), "big"])
 async def test_what_few_rows_made_cannot_be_carried_out_by_many(second: Any) -> None:
     """The state behind steps of one row each, or behind few rows, is theirs, whatever it is trained on with."""
@@ -77,6 +96,32 @@ async def test_what_few_rows_made_cannot_be_carried_out_by_many(second: Any) -> 
             assert await stays(few) and await stays(made) and await stays(made.state)
         whole = worker.train(off, np.zeros(1), (worker.datasets["big"],), batch_size=None, **settings)
         assert not await stays(worker.train(off, np.zeros(1), (rows,), state=whole.state, batch_size=None, **settings))
+
+
+@fedsock.plan
+def linear(params: Any, x: Any, y: Any) -> Any:
+    """Give the mean of squares of a linear model: as reviewed, with one bias for all rows."""
+    return ((x @ params["w"] + params["b"] - y) ** 2).mean()
+
+
+async def test_parameters_as_long_as_the_rows_are_refused() -> None:
+    """Sizes of axes are free in a plan. With a bias for each row, one step gives back what each row is off by."""
+    x, y = np.ones((60, 2)), PEOPLE["pay"]
+    linear.trace({"w": np.zeros(2), "b": np.zeros(1)}, x, y)
+    policy = {"train": {"plans": [linear.digest], "min_rows": 10}}
+    async with fedsock.Hub(port=0) as hub:
+        worker = await hub.virtual_worker("bob", {"x": x, "y": y}, policy=policy)
+        data = (worker.datasets["x"], worker.datasets["y"])
+        for rows, batch in ((60, None), (20, 20), (30, 30)):
+            crafted = {"w": np.zeros(2), "b": np.zeros(rows)}
+            with pytest.raises(OpValueError, match="any number"):
+                await worker.train(linear, crafted, data, batch_size=batch, learning_rate=30.0)
+        mine = tuple(worker.send(array) for array in (x, y))  # which makes it known what such a step takes
+        for _ in range(2):
+            assert len((await worker.train(linear, crafted | {"b": np.zeros(60)}, mine))["params"]["b"]) == 60
+        with pytest.raises(OpValueError, match="any number"):
+            await worker.train(linear, crafted | {"b": np.zeros(60)}, data, batch_size=None)
+        assert not await stays(worker.train(linear, {"w": np.zeros(2), "b": np.zeros(1)}, data, batch_size=None))
 
 
 @fedsock.plan

@@ -106,6 +106,7 @@ def test_correlations_of_complex_numbers() -> None:
     )
 
 
-def test_padded() -> None:
-    found = moments.padded([np.array([1, 2]), np.array([3]), np.array([1, 1, 1])])
-    assert [table.tolist() for table in found] == [[1, 2, 0], [3, 0, 0], [1, 1, 1]]
+def test_tallied() -> None:
+    tables = [np.array([1, 2]), np.array([3]), np.array([1, 1, 1])]
+    assert moments.tallied(tables).tolist() == [5, 3, 1]
+    assert [table.tolist() for table in tables] == [[1, 2], [3], [1, 1, 1]]

@@ -10,11 +10,13 @@ import pytest
 
 from fedsock.ops import TABLE, check, flatten
 from fedsock.plan import recording
+from fedsock.plan.boxes import plain
 from fedsock.plan.gradient import value_and_gradient
 from fedsock.plan.recording import Gradient
 from fedsock.plan.steps import GRADIENT, Plan, Step, spec_of
 from fedsock.plan.tapes import Tape
 from fedsock.protocol.values import Reference
+from tests.attacks.programs import array, at, step, text
 from tests.ops.gradientcases import CASES
 from tests.plan.test_gradient import mlp, network, planned
 
@@ -191,6 +193,32 @@ def test_what_fails_is_said_as_without_a_tape(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Tape, "run", fails)
     same(gradient(network(3)), value_and_gradient(plan, network(3), (0,)))
+
+
+def test_nothing_of_anybodys_values_gets_on_a_tape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It serves whoever runs the same plan next, on data of their own: a value that got around the boxes would tell."""
+    seen: list[Any] = []
+    slopes = recording.value_and_slopes
+
+    def watched(plan: Any, leaves: Any, *more: Any) -> Any:
+        seen.extend(plain(leaf) for leaf in leaves)
+        return slopes(plan, leaves, *more)
+
+    monkeypatch.setattr(recording, "value_and_slopes", watched)
+    leaves = [np.full(3, 123.456), np.array(123.456)]
+    gradient = Gradient(planned(lambda x, k: (x * x).sum() * k, *leaves), (0,))
+    found = calls(gradient, *[leaves] * 4)
+    assert taped(gradient) and all(one[0] == found[0][0] for one in found)
+    assert len(seen) == 2 and not any(np.any(one) for one in seen)
+
+
+def test_large_constants_are_on_no_tape() -> None:
+    """It outlives who made it, and nobody's quota counts it."""
+    for size, kept in ((1_000, True), (100_000, False)):
+        steps = [step("zeros", size), step("sum", at(0)), step("add", at(1), at(2)), step("sum", at(3))]
+        gradient = Gradient(Plan.from_json(text([array()], steps, at(4))), (0,))
+        calls(gradient, *[[np.ones(3)]] * 3)
+        assert taped(gradient) is kept
 
 
 def test_a_mask_that_picks_rows_has_no_tape() -> None:

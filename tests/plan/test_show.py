@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from fedsock.plan.program import Program
 from fedsock.plan.show import shown
 from fedsock.plan.steps import Plan
+from tests.attacks.programs import array, at, step, text
 from tests.plan.programs import arguments, layer
 
 
@@ -50,7 +53,7 @@ def test_constants_slices_and_lists_are_shown() -> None:
     text = shown(Program(mixed).trace(np.zeros((100, 3))).plan)
     assert "getitem(x, (1:, ::2))" in text
     assert "concatenate([v1, v2])" in text
-    assert "int64[100, 1] constant (0, 1, 2, 3, 4, 5, …)" in text
+    assert "int64[100, 1] constant (0, 1, 2, 3, 4, 5, …: not shown whole)" in text
     assert "(x,)" in text
 
 
@@ -75,4 +78,28 @@ def test_texts_in_constants_make_no_lines() -> None:
 
 def test_all_of_a_constant_is_shown_to_who_asks() -> None:
     plan = Program(lambda x: x + np.arange(9.0)).trace(np.zeros(9)).plan
-    assert "4.0, 5.0, …)" in shown(plan) and "7.0, 8.0)" in shown(plan, elements=100)
+    assert "4.0, 5.0, …: not shown whole)" in shown(plan) and "7.0, 8.0)" in shown(plan, elements=100)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("x", "x"), ("v2", "x"), ("input1", "x"), ("x, y", "x"), ("\u0445", "x"), ("x): float64\u3164", "x"), ("", "")],
+)
+def test_a_name_is_taken_for_nothing_else(names: tuple[str, str]) -> None:
+    """A Cyrillic letter, the name of a step's result, two inputs of one name: none of them reads as the other."""
+    first, second = names
+    plan = Plan.from_json(text([array(first), array(second)], [step("add", at(0), at(0))], at(2)))
+    told = shown(plan)
+    assert "  v2 = add(input0, input0)" in told.splitlines()
+    assert told.isascii()
+
+
+def test_a_name_of_a_plan_is_no_digest() -> None:
+    plain = Plan.from_json(text([array()], [step("add", at(0), 1)], at(1)))
+    named = replace(plain, name="f, sha256:" + "0" * 64)
+    assert shown(named).splitlines()[0] == f"plan 'f, sha256:{'0' * 64}', {plain.digest}"
+
+
+def test_texts_are_shown_in_plain_letters() -> None:
+    plan = Plan.from_json(text([array()], [step("quantile", at(0), 0.5, kw={"method": "lin\u200eear\u05d0"})], at(1)))
+    assert "method='lin\\u200eear\\u05d0'" in shown(plan)

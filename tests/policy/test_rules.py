@@ -175,7 +175,8 @@ def of_plan(form: Trained = TRAINED, user: str = "ann", export: Mode = "deny", *
 def test_what_a_listed_plan_made_leaves(plans: tuple[str, ...]) -> None:
     found = of_plan(plans=plans)
     assert (found.allowed, found.rule, found.query, found.metrics) == (True, "train", None, "epoch")
-    assert of_plan(plans=plans, rounds=3, metrics="batch").query == Query(f"plan {PLAN}", 3)
+    counted = f"plan {PLAN}" if PLAN in plans else "plan any"  # a plan could be written in countless ways
+    assert of_plan(plans=plans, rounds=3, metrics="batch").query == Query(counted, 3)
     assert not policy(ages=Terms(train=TrainTerms(plans=plans))).export(known(frozenset({"ages"})), "ann").allowed
 
 

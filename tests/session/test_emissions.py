@@ -199,3 +199,15 @@ async def test_a_worker_that_keeps_no_order_is_refused(house: Any, monkeypatch: 
 async def test_a_streamed_value_of_no_op_is_refused(house: Any) -> None:
     with pytest.raises(errors.BadMessage, match="never given out"):
         house.bobs.say(messages.Emitted(1_000_000, 1, 1))
+
+
+async def test_no_more_bytes_than_may_be_on_their_way(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that doesn't wait for its reader ends its link, not the session's memory."""
+    monkeypatch.setattr(emissions, "MOST_BYTES", 100_000)
+    p = await started(house)
+    reader = aiter(p)
+    for number in (1, 2):
+        emit(house, p, number, np.zeros(6_000))
+    with pytest.raises(errors.BadMessage, match="on their way"):
+        emit(house, p, 3, np.zeros(6_000))
+    assert reader is not None

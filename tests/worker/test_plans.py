@@ -11,10 +11,13 @@ import pytest
 from fedsock.plan import boxes, grad
 from fedsock.plan.program import Program
 from fedsock.protocol import messages as m
+from fedsock.protocol.values import to_json
 from fedsock.worker import plans
 from fedsock.worker.datasets import datasets_from_mapping
 from fedsock.worker.engine import Engine
-from fedsock.worker.plans import MOST_PLANS
+from fedsock.worker.plans import AT_ONCE_BYTES, MOST_BYTES
+from tests.attacks import programs
+from tests.attacks.programs import array, at, step
 from tests.worker.driver import PEER, Driver, op, put, ref
 
 DATA = {"pay": np.array([3.0, 1.0, 2.0]), "city": np.array([0, 2, 1])}
@@ -169,20 +172,70 @@ def test_a_cancelled_run_ends_between_its_steps() -> None:
     driver.run(driver.engine.computed(compute, result, error))
 
 
-def test_only_so_many_plans_are_kept_ready() -> None:
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What this process keeps, empty."""
+    found = plans.Kept()
+    monkeypatch.setattr(plans, "KEPT", found)
+    return found
+
+
+def long(k: int) -> str:
+    """Return a plan of some 160 kB."""
+    steps = [step("add", at(place), k) for place in range(4_000)]
+    return programs.text([array(ndim=0)], steps, at(4_000))
+
+
+def test_only_so_many_plans_are_kept_ready(monkeypatch: pytest.MonkeyPatch, kept: Any) -> None:
+    monkeypatch.setattr(plans, "MOST_BYTES", 500_000)
     driver = Driver()
-    for id in range(MOST_PLANS + 5):
-        text = text_of(lambda x: x + id * 1.0, 1.0)  # noqa: B023  # it is recorded at once
-        driver.say(put(2 * id + 1, text), op(2 * id + 2, "run", ref(2 * id + 1), 1.0))
-    assert plans._ready.cache_info().currsize == MOST_PLANS
+    for id in range(5):
+        ran_once = driver.say(put(3 * id + 1, long(id)), op(3 * id + 2, "run", ref(3 * id + 1), to_json(np.array(1.0))))
+        assert isinstance(ran_once[-1], m.Done)
+    assert 0 < sum(len(long(id)) for id in range(5) if long(id) in kept) <= 500_000 < MOST_BYTES
 
 
-def test_workers_of_one_process_make_a_plan_ready_once() -> None:
+def test_a_long_plan_is_read_beside_the_loop_and_others_go_on(kept: Any) -> None:
+    driver = Driver()
+    number = to_json(np.array(1.0))
+    driver.say(put(1, long(1)))
+    assert len(long(1)) > AT_ONCE_BYTES
+    assert driver.say(op(2, "run", ref(1), number), hold=True) == []
+    (reading,) = driver.held
+    assert reading.seconds >= 1.0 and long(1) not in kept
+    assert isinstance(driver.say(op(3, "zeros", 3))[-1], m.Done)
+    driver.held.clear()
+    assert isinstance(driver.run(driver.engine.computed(reading, *reading.run()))[-1], m.Done)
+    assert driver.say(m.Get(4, 2))[-1] == 4_001.0
+    driver.say(op(5, "run", ref(1), number), hold=True)
+    assert driver.held[0].job.op.fn == "run" and driver.held[0].job.results  # it is read only once
+
+
+def test_what_is_no_plan_is_read_once_too_and_ends_its_op(kept: Any) -> None:
+    driver = Driver()
+    wrong = long(1).replace("add", "nod")
+    for id in (1, 3):
+        told = driver.say(put(id, wrong), op(id + 1, "run", ref(id), to_json(np.array(1.0))))
+        assert told[-1].code == "unknown_op"
+    assert wrong in kept
+
+
+def test_workers_of_one_process_make_a_plan_ready_once(monkeypatch: pytest.MonkeyPatch, kept: Any) -> None:
     text = text_of(lambda x: x * 3 + 0.125, np.zeros(3))
-    before = plans._ready.cache_info().misses
+    read, calls = plans._read, []
+    monkeypatch.setattr(plans, "_read", lambda text: calls.append(text) or read(text))
     for driver in (Driver(), Driver()):
-        driver.say(put(1, text), op(2, "zeros", 3), op(3, "run", ref(1), ref(2)))
-    assert plans._ready.cache_info().misses == before + 1
+        assert isinstance(driver.say(put(1, text), op(2, "zeros", 3), op(3, "run", ref(1), ref(2)))[-1], m.Done)
+    assert calls == [text] and text in kept
+
+
+def test_an_op_that_is_cancelled_while_its_plan_is_read_is_over(kept: Any) -> None:
+    driver = Driver({"x": np.zeros(3)})
+    driver.say(put(1, long(1)), op(2, "run", ref(1), ref("x")), hold=True)
+    (reading,) = driver.held
+    assert driver.say(m.Cancel([2]))[-1].code == "cancelled"
+    assert driver.run(driver.engine.computed(reading, *reading.run())) == []
+    assert driver.engine._sessions[PEER].entries[2].failure is not None
 
 
 def test_errors_say_where_the_failing_step_was_written() -> None:

@@ -23,11 +23,11 @@ from tests.worker.test_planbook import keep, path_of
 WEIGHTS = np.arange(9.0)
 
 
-def slope(x: Any, rate: Any) -> Any:
+def slope(rate: Any, x: Any) -> Any:
     return (x * WEIGHTS).mean() * rate
 
 
-PLAN = Program(slope).trace(np.zeros(9), 0.5).plan
+PLAN = Program(slope).trace(0.5, np.zeros(9)).plan
 
 
 @pytest.fixture
@@ -85,8 +85,8 @@ def test_nothing_that_a_session_names_reaches_the_terminal_as_it_is(
     keep(place / "bob.state", plan)
     assert main(["show", plan.digest, "--config", str(place / "bob.toml")]) == 0
     out = capsys.readouterr().out
-    assert "plan 'mean\\u3164, approved'" in out and "input1: float (called 'v2 = sum(x)')" in out
-    assert "multiply(v3, input1)" in out
+    assert "plan 'mean\\u3164, approved'" in out and "input0: float (called 'v2 = sum(x)')" in out
+    assert "multiply(v3, input0)" in out
     line = PLAN.steps[0].line
     written = Plan.from_json(PLAN.to_json().replace(line, "f.py:1\u3164"))
     path_of(place / "bob.state", PLAN).unlink()
@@ -112,7 +112,7 @@ async def test_what_was_run_at_a_worker_is_there_for_its_owner(tmp_path: Path) -
             bob = await hub.worker("bob", timeout=30)
             assert (await bob.run(public, bob.send(np.ones(2)))).tolist() == [3, 3]
             assert not (tmp_path / "bob.state").exists()  # nothing private took part
-            p = await bob.run(PLAN, bob.datasets["x"], 0.5).wait()
+            p = await bob.run(PLAN, 0.5, bob.datasets["x"]).wait()
             with pytest.raises(ExportDenied, match=PLAN.digest):
                 await p
             async with asyncio.timeout(30):

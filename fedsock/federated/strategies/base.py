@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fedsock.errors import ConfigError
+from fedsock.errors import CheckpointCorrupt, ConfigError
 from fedsock.federated.aggregate import Update, flatten, frozen, rebuilt
 from fedsock.typing import Array, Tree
 
@@ -173,8 +173,14 @@ class ServerOptimizer(Sampled):
             name: which.
             change: of each parameter.
             first: the value before the first round.
+
+        Raises:
+            CheckpointCorrupt: those that were taken back are of other parameters.
         """
-        return self._moments.get(name) or [np.full(part.shape, first) for part in change]
+        found = self._moments.get(name) or [np.full(part.shape, first) for part in change]
+        if [(part.shape, part.dtype.kind) for part in found] != [(part.shape, "f") for part in change]:
+            raise CheckpointCorrupt(f"{type(self).__name__}: moments {name!r} of other parameters were taken back")
+        return found
 
     def remember(self, **moments: list[Array]) -> None:
         """Keep moments for the next round.
