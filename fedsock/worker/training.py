@@ -31,7 +31,7 @@ from fedsock.worker.arguments import held_value, resolve
 from fedsock.worker.emitting import Emitter
 from fedsock.worker.failures import too_long
 from fedsock.worker.jobs import Compute, Job
-from fedsock.worker.plans import UNKNOWN_SECONDS, Guard, Plans
+from fedsock.worker.plans import UNKNOWN_SECONDS, Guard, Plans, another, is_data_set
 from fedsock.worker.store import Entry, Run
 
 ORDER_BYTES = 40
@@ -53,6 +53,7 @@ class Task:
         settings: how.
         state: of the optimizer.
         private: some of it is.
+        own: of each leaf of data: it is the owner's.
     """
 
     loss: Replay
@@ -63,6 +64,7 @@ class Task:
     settings: Training
     state: State
     private: bool
+    own: list[bool]
 
     @property
     def steps(self) -> int:
@@ -83,11 +85,17 @@ class Task:
         """Return what a step on so many rows takes, if that is known."""
         return self.loss.gradient(self.by).known(self.example(rows))
 
-    def example(self, rows: int) -> list[Array]:
-        """Return inputs that look like those of a batch; where some are private, with zeros for all values."""
+    def example(self, rows: int, of_owner: int | None = None) -> list[Array]:
+        """Return inputs that look like those of a batch; where some are private, with zeros for all values.
+
+        Args:
+            rows: of the batch.
+            of_owner: so many rows of the owner's instead, beside as many of the session's as before.
+        """
         if not self.private:
             return self.inputs(self.params, [leaf[:rows] for leaf in self.data])
-        data = [_zeros((rows, *leaf.shape[1:]), leaf.dtype) for leaf in self.data]
+        counts = [rows if of_owner is None or not own else of_owner for own in self.own]
+        data = [_zeros((count, *leaf.shape[1:]), leaf.dtype) for count, leaf in zip(counts, self.data, strict=True)]
         return self.inputs([_zeros(leaf.shape, leaf.dtype) for leaf in self.params], data)
 
 
@@ -126,7 +134,7 @@ class Trainings:
         if type(args[0]) is str and (reading := self._plans.reading(job, args[0])) is not None:
             return reading
         private = any(entry.facts is not OPEN for entry in job.inputs)
-        task = self._task(args, self._least_rows(job), private)
+        task = self._task(args, self._least_rows(job), private, _owners(job))
         for entry in job.results:
             entry.facts = _facts(job, task)
         job.results[0].run = job.results[1].run = Run()
@@ -136,7 +144,7 @@ class Trainings:
         guard = Guard(job, room, self._op_seconds, private)
         return Compute(job, _Running(task, guard, job, self._op_seconds), (), {}, seconds)
 
-    def _task(self, args: Sequence[Any], least: int, private: bool) -> Task:
+    def _task(self, args: Sequence[Any], least: int, private: bool, own: list[bool]) -> Task:
         if type(args[0]) is not str:
             raise OpTypeError("the loss is a plan's text that the session sent")
         autograd()  # a missing extra is found before private data can make a secret of it
@@ -154,7 +162,7 @@ class Trainings:
         settings = replace(given, min_rows=max(least, given.min_rows))
         old = args[4] if len(args) > 4 else None
         state = State.start(settings, params) if old is None else State.from_tree(old, settings, params)
-        task = Task(loss, by, on, params, data, settings, state, private)
+        task = Task(loss, by, on, params, data, settings, state, private, own)
         loss.check(task.example(max(task.sizes)))
         return task
 
@@ -210,24 +218,25 @@ class _Running:
         """
         task = self._task
         for rows in sorted(task.sizes, reverse=True):
-            self._find_out(rows)
-        if task.private:
+            self._find_out(task.example(rows))
+        # What isn't made of data sets as they are stays anyway.
+        if isinstance(self._job.results[0].facts.form, Trained) and any(task.own):
             most = max(task.sizes)
             try:
-                self._find_out(most // 2 if most >= 4 else most + 1)
+                self._find_out(task.example(most, another(most)))
             except (OpFailed, ValueError, IndexError) as error:
                 raise OpValueError(
-                    "on private rows a loss takes any number of them, and this one doesn't with these parameters: as "
-                    f"long as the rows are, they would hold something of each ({error})"
+                    "on private rows a loss takes any number of them; with what the session gives this one does not: "
+                    f"what is as long as the rows are would bring back something of each ({error})"
                 ) from None
         known = task.known(max(task.sizes))
         if known is not None and (seconds := known.seconds * task.steps) > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
 
-    def _find_out(self, rows: int) -> None:
-        """Run the loss and its gradient on so many rows, unless what they take is known."""
+    def _find_out(self, example: Sequence[Array]) -> None:
+        """Run the loss and its gradient on such inputs, unless what they take is known."""
         task, guard = self._task, self._guard
-        known, example = task.known(rows), task.example(rows)
+        known = task.loss.gradient(task.by).known(example)
         if known is not None and known.steady:
             return
         guard.nbytes, guard.most, before = 0, 0, guard.seconds
@@ -280,6 +289,13 @@ def _facts(job: Job, task: Task) -> Facts:
     if form is not None and form.rows:
         form = replace(form, rows=min(form.rows, *task.sizes))
     return known(combine(entry.facts for entry in job.inputs).sources, form)
+
+
+def _owners(job: Job) -> list[bool]:
+    """Return of each leaf of a training's data whether it is the owner's."""
+    given = flatten(job.args[2])[0]
+    held = [held_value(leaf) if isinstance(leaf, Entry) else leaf for leaf in given]
+    return [is_data_set(leaf) for leaf, value in zip(given, held, strict=True) for _ in flatten(value)[0]]
 
 
 def _entries(tree: Any) -> list[Entry]:
