@@ -10,6 +10,7 @@ FedsockError
 │   └── ValueTooLarge         more JSON, or deeper, than one value may be (also ValueError)
 ├── PlanError                 a plan that can't be made or used
 │   ├── PlanInvalid           a text that is no plan
+│   ├── PlanUnknown           no plan of that digest is kept (LookupError)
 │   ├── PlanMismatch          arguments that aren't what the plan was traced for (TypeError)
 │   ├── NotTraceable          code that no plan can record: it needs values while it is traced (TypeError)
 │   └── NotDifferentiable     a gradient that there isn't (TypeError)
@@ -26,8 +27,11 @@ FedsockError
 ├── BacklogFull               too much is queued; await something
 ├── FitError                  a federated fit that can't go on
 │   ├── NotEnoughWorkers      fewer workers gave an update than the strategy needs
+│   │   └── FitDenied         fewer owners let their workers' results leave; says which lines would
 │   ├── UpdateRejected        what a worker gave can't be averaged (ValueError)
-│   └── CheckpointCorrupt     a checkpoint's file is none, or was damaged (ValueError)
+│   ├── WorkerStateLost       a worker no longer has what it kept between rounds
+│   ├── CheckpointCorrupt     a checkpoint's file is none, or was damaged (ValueError)
+│   └── CheckpointUnwritable  a round can't be kept on disk; the last checkpoint is as it was (OSError)
 ├── WrongLoop                 used from another thread or event loop (RuntimeError)
 ├── PointerError
 │   ├── PointersApart         operands live at two workers (ValueError)
@@ -58,6 +62,7 @@ FedsockError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -121,6 +126,12 @@ class PlanInvalid(PlanError, ValueError):
     """A text that is no plan: not JSON, of another version, or with steps that can't be."""
 
     code = "plan_invalid"
+
+
+class PlanUnknown(PlanError, LookupError):
+    """A worker's owner keeps no plan of that digest, or several that begin so."""
+
+    code = "plan_unknown"
 
 
 class PlanMismatch(PlanError, TypeError):
@@ -227,16 +238,42 @@ class NotEnoughWorkers(FitError):
     code = "not_enough_workers"
 
 
+class FitDenied(NotEnoughWorkers):
+    """Fewer owners than the strategy needs let results leave; nothing was trained. Says what would allow it.
+
+    Attributes:
+        permissions: name -> what that worker's owner says, its request among it.
+    """
+
+    code = "fit_denied"
+
+    def __init__(self, message: str = "", permissions: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.permissions: Mapping[str, Any] = permissions or {}
+
+
 class UpdateRejected(FitError, ValueError):
     """What a worker gave can't be averaged: another form, NaN or infinities, or an absurd weight."""
 
     code = "update_rejected"
 
 
+class WorkerStateLost(FitError):
+    """A worker no longer has the optimizer's state that it kept between rounds; says which, and what to do."""
+
+    code = "worker_state_lost"
+
+
 class CheckpointCorrupt(FitError, ValueError):
     """A checkpoint's file is none, or was damaged; says which."""
 
     code = "checkpoint_corrupt"
+
+
+class CheckpointUnwritable(FitError, OSError):
+    """A round can't be kept in a checkpoint; the one of the round before is as it was."""
+
+    code = "checkpoint_unwritable"
 
 
 class WrongLoop(FedsockError, RuntimeError):

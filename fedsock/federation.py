@@ -6,12 +6,14 @@ import asyncio
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from fedsock.errors import ConfigError
-from fedsock.federated.fit import Fit, Options
+from fedsock.federated.fit import Fit
+from fedsock.federated.options import Options
 from fedsock.federated.trainers import LossTrainer, TaskTrainer, Trainer
 from fedsock.plan.program import Program
 from fedsock.plan.steps import Plan
@@ -61,7 +63,7 @@ class Federation(ABC):
             task: in place of a loss, of the workers' owners, called with the parameters and what ``config`` says; it
                 returns (params, n, metrics), or a dict of these.
             trainer: in place of both, what each worker does in a round.
-            options: rounds, strategy, … as ``federated.fit.Options`` has them.
+            options: rounds, strategy, evaluate, … as ``federated.options.Options`` has them.
 
         Raises:
             ConfigError: an option can't be, or not exactly one of loss, task and trainer is given.
@@ -70,8 +72,19 @@ class Federation(ABC):
             raise ConfigError("a fit takes either a loss, task= or trainer=")
         if (loss is None) != (not data):
             raise ConfigError("a loss takes data=(names of data sets), and nothing else does")
+        if "rounds" not in options:
+            raise ConfigError("say how many rounds: rounds=50")
+        if unknown := sorted(options.keys() - {field.name for field in fields(Options)}):
+            told = "what the workers do in a round is said by local=LocalSGD(epochs=, batch_size=, learning_rate=, …)"
+            raise ConfigError(f"a fit has no option {unknown[0]!r}; {told}")
+        names = (data,) if isinstance(data, str) else data
+        if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+            raise ConfigError(f"data={data!r}: expected names of data sets, which each worker has its own of")
+        if not isinstance(trainer, Trainer | None) or not isinstance(task, str | None):
+            raise ConfigError("task= is a task's name, trainer= a Trainer")
         if loss is not None:
-            trainer = LossTrainer(loss, (data,) if isinstance(data, str) else tuple(data), params)
+            trainer = LossTrainer(loss, names, params)
+            options.setdefault("evaluate_data", data)
         return Fit(self._open_session, params, trainer or TaskTrainer(str(task)), Options(**options))
 
     async def virtual_workers(

@@ -137,7 +137,8 @@ LOADED_LATE = {
     "fedsock/plan/boxes.py": "autograd",
     "fedsock/federated/frames.py": "polars",
     "fedsock/federated/pictures.py": "matplotlib.figure",
-    "fedsock/federated/progress.py": "rich.live",
+    "fedsock/federated/progress.py": "rich.console",
+    "fedsock/federated/notebook.py": "IPython.display",
 }
 """What is imported at run time, and where: an extra that only who asks for it needs, by a constant name."""
 

@@ -14,13 +14,20 @@ from typing import Any
 import numpy as np
 
 from fedsock.errors import ConfigError, UpdateRejected
+from fedsock.plan.trees import paths
 from fedsock.typing import Array, Tree
 
 MOST_ROWS = 10**9
 """A weight above this is taken for a lie unless the fit allows it."""
 
 LARGEST = 1e150
-"""A parameter or loss times its weight is at most this, so that no sum of them overflows, nor its square."""
+"""A parameter times its weight is at most this, so that no sum of them overflows, nor its square."""
+
+BLOCK = 1 << 16
+"""Numbers that are added at a time: what is reckoned with stays in the processor's cache, and takes no memory."""
+
+LARGEST_TOLD = 1e140
+"""A loss or metric is at most this: times its rows, no mean of them overflows, nor its square."""
 
 MOST_METRICS = 100
 """Metrics of one worker in a round."""
@@ -151,19 +158,17 @@ def check(update: Update, like: Tree, most_rows: int = MOST_ROWS) -> Update:
         raise wrong(f"its number of rows is {n}; 1 to {most_rows} are allowed")
     if not same_form(update.params, like):
         raise wrong("its parameters have another form than those that were sent")
-    for place, (leaf, sent) in enumerate(zip(flatten(update.params), flatten(like), strict=True)):
+    for leaf, sent, name in zip(flatten(update.params), flatten(like), paths(like, "params"), strict=True):
         if fault := _leaf_fault(leaf, sent, int(n)):
-            raise wrong(f"its parameter {place} {fault}")
-    loss = None if update.loss is None else _number(update.loss, "loss", wrong)
-    if loss is not None and abs(loss) * int(n) > LARGEST:
-        raise wrong(f"its loss is {loss}")
+            raise wrong(f"its {name} {fault}")
+    loss = None if update.loss is None else number(update.loss, "loss", wrong)
     if not isinstance(update.metrics, Mapping) or len(update.metrics) > MOST_METRICS:
         raise wrong(f"its metrics are no dict of at most {MOST_METRICS} numbers")
     metrics = {}
     for name, value in update.metrics.items():
         if not isinstance(name, str) or len(name) > MOST_NAME_CHARS:
             raise wrong(f"the name of a metric is no text of at most {MOST_NAME_CHARS} characters")
-        metrics[name] = _number(value, f"metric {name!r}", wrong)
+        metrics[name] = number(value, f"metric {name!r}", wrong)
     return Update(update.worker, update.params, int(n), loss, metrics)
 
 
@@ -174,21 +179,31 @@ def _leaf_fault(leaf: Any, sent: Array, n: int) -> str:
         return f"is {leaf.dtype} of shape {leaf.shape}, not {sent.dtype} of shape {sent.shape}"
     # Both bounds at once, without an array of absolute values; NaN fails every comparison.
     if leaf.size and not max(-float(leaf.min()), float(leaf.max())) * n <= LARGEST:
-        return "holds NaN, an infinity or an absurdly large number"
+        return "holds NaN, an infinity or an absurdly large number; a smaller learning rate may help"
     return ""
 
 
-def _number(value: Any, what: str, wrong: Callable[[str], UpdateRejected]) -> float:
+def number(value: Any, what: str, wrong: Callable[[str], UpdateRejected]) -> float:
+    """Return a finite number that a worker told.
+
+    Args:
+        value: what it gave; nothing of it is trusted.
+        what: it is, for the error.
+        wrong: makes the error of a text.
+
+    Raises:
+        UpdateRejected: it is none.
+    """
     array = isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"
     if not array and not isinstance(value, (int, float, np.integer, np.floating, np.bool_)):
         raise wrong(f"its {what} is no number but a {type(value).__name__}")
     try:
-        number = float(value)
-    except OverflowError:
-        raise wrong(f"its {what} is no number that fits") from None
-    if not math.isfinite(number):
-        raise wrong(f"its {what} is NaN or infinite")
-    return number
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise wrong(f"its {what} is no number") from None
+    if not abs(found) <= LARGEST_TOLD:
+        raise wrong(f"its {what} is NaN, infinite or absurdly large")
+    return found
 
 
 class WeightedMean:
@@ -201,6 +216,7 @@ class WeightedMean:
     def __init__(self, like: Tree) -> None:
         self._like = like
         self._sums = [np.zeros(leaf.shape, np.float64) for leaf in flatten(like)]
+        self._block = np.zeros(min(BLOCK, max(total.size for total in self._sums)))
         self._weight = 0
 
     def add(self, params: Tree, n: int) -> None:
@@ -211,7 +227,13 @@ class WeightedMean:
             n: its weight.
         """
         for total, leaf in zip(self._sums, flatten(params), strict=True):
-            total += np.multiply(leaf, n, dtype=np.float64)
+            sums, values = total.reshape(-1), np.reshape(leaf, -1)
+            for start in range(0, values.size, BLOCK):
+                part = values[start : start + BLOCK]
+                block = self._block[: part.size]
+                block[...] = part
+                block *= n
+                sums[start : start + BLOCK] += block
         self._weight += n
 
     def mean(self) -> Tree:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fedsock.errors import ConfigError
+from fedsock.federated import pictures
 from fedsock.typing import Array
 
 MOST_DRAWS = 1_000
@@ -205,6 +206,21 @@ def picture(labels: Any, partition: Sequence[Array], width: int = 60) -> str:
         )
         lines.append(f"{number:>4} {signs:<{width}} {row.sum()}")
     return "\n".join(lines)
+
+
+def plot(labels: Any, partition: Sequence[Array]) -> Any:
+    """Return a matplotlib Figure of a partition: a bar for each worker, as high as its rows, a colour for each label.
+
+    In a notebook it is shown where it is a cell's last value; ``.savefig(path)`` writes it to a file.
+
+    Args:
+        labels: (n,), of each row.
+        partition: the rows of each worker.
+
+    Raises:
+        ConfigError: matplotlib (extra "plot") is not installed.
+    """
+    return pictures.stacked(counts(labels, partition), np.unique(_labels(labels)).tolist())
 
 
 SIGNS = "0123456789abcdefghijklmnopqrstuvwxyz+"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fedsock.federated import frames, pictures
@@ -32,6 +32,19 @@ class WorkerReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a plan found at one worker.
+
+    Attributes:
+        n: rows it was evaluated on.
+        metrics: name -> number.
+    """
+
+    n: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """A worker that was asked and didn't count.
 
@@ -52,10 +65,11 @@ class Round:
         number: counted from 1.
         params: after it; None in ``FitResult.rounds``, which would hold as many models as rounds.
         loss: mean training loss, weighted by rows; None when no worker told one.
-        metrics: what ``evaluate`` gave.
+        metrics: what ``evaluate`` gave, by its names; of a plan the mean over the workers, NaN where none told any.
         workers: name -> report of those that counted.
-        dropped: those that didn't, of every try of the round.
+        dropped: those that didn't, of every try of the round, and of its evaluation.
         seconds: that it took, evaluation included.
+        evaluated: name -> what a plan found there.
     """
 
     number: int
@@ -65,6 +79,7 @@ class Round:
     workers: Mapping[str, WorkerReport]
     dropped: Sequence[Dropped]
     seconds: float
+    evaluated: Mapping[str, Evaluation] = field(default_factory=dict)
 
     def value(self, name: str) -> float | None:
         """Return a metric, or the training loss for "loss" unless a metric is called so; None: there is none.
@@ -87,6 +102,15 @@ class FitResult:
     params: Tree
     rounds: Sequence[Round]
 
+    def __repr__(self) -> str:
+        """Return a line: a notebook shows it for ``await hub.fit(…)``."""
+        told = [f"{len(self.rounds)} rounds"]
+        if self.rounds:
+            last = self.rounds[-1]
+            told += [f"loss {last.loss:.4g}"] if last.loss is not None else []
+            told += [f"{name} {value:.4g}" for name, value in last.metrics.items()]
+        return f"<FitResult of {', '.join(told)}>"
+
     def to_frame(self) -> Any:
         """Return a polars data frame with a row for each round.
 
@@ -96,19 +120,34 @@ class FitResult:
         return frames.frame([_row(one) for one in self.rounds])
 
     def plot(self) -> Any:
-        """Return a matplotlib Figure: loss and metrics by round, and each worker's loss.
+        """Return a matplotlib Figure by round: the training loss and each metric, of all together and of each worker.
+
+        In a notebook it is shown where it is a cell's last value; ``.savefig(path)`` writes it to a file.
 
         Raises:
             ConfigError: matplotlib (extra "plot") is not installed.
         """
-        lines: dict[str, dict[str, list[tuple[int, float]]]] = {"loss": {}, "metrics": {}}
-        for one in self.rounds:
-            told = [("loss", "all", one.loss), *(("metrics", *pair) for pair in one.metrics.items())]
-            told += [("loss", name, report.loss) for name, report in one.workers.items()]
-            for panel, name, value in told:
-                if value is not None:
-                    lines[panel].setdefault(name, []).append((one.number, value))
-        return pictures.lines_by_round(lines)
+        return pictures.by_round(_panels(self.rounds))
+
+
+def _panels(rounds: Sequence[Round]) -> dict[str, pictures.Panel]:
+    """Return what is drawn: a panel for the training loss and for each metric, those with nothing to draw left out."""
+    panels = {"training loss": pictures.Panel()}  # the first
+
+    def add(number: int, values: Mapping[str, float | None], worker: str | None = None) -> None:
+        for name, value in values.items():
+            if value is not None:
+                panel = panels.setdefault(name, pictures.Panel())
+                points = panel.all if worker is None else panel.each.setdefault(worker, [])
+                points.append((number, value))
+
+    for one in rounds:
+        add(one.number, {"training loss": one.loss, **one.metrics})
+        for worker, report in one.workers.items():
+            add(one.number, {"training loss": report.loss, **report.metrics}, worker)
+        for worker, found in one.evaluated.items():
+            add(one.number, found.metrics, worker)
+    return {name: panel for name, panel in panels.items() if panel.all or panel.each}
 
 
 def _row(one: Round) -> dict[str, Any]:

@@ -5,11 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fedsock.errors import Closed, ConfigError, FedsockError, HubLost, NotEnoughWorkers, WorkerTimeout, WrongLoop
+from fedsock.errors import (
+    Closed,
+    ConfigError,
+    FedsockError,
+    HubLost,
+    NotEnoughWorkers,
+    WorkerStateLost,
+    WorkerTimeout,
+    WrongLoop,
+)
 from fedsock.federated.aggregate import Update, WeightedMean, check, flatten, mean_loss
 from fedsock.federated.local import LocalSGD, seed_of
 from fedsock.federated.result import Dropped, WorkerReport
@@ -18,8 +27,8 @@ from fedsock.federated.trainers import Job, Reply, Trainer
 from fedsock.session.handle import WorkerHandle
 from fedsock.typing import Tree
 
-FATAL = (Closed, HubLost, WrongLoop)
-"""What ends a fit: not one worker's failure but the session's."""
+FATAL = (Closed, HubLost, WrongLoop, WorkerStateLost)
+"""What ends a fit: not one worker's failure but the session's, or what would change its numbers unseen."""
 
 IN_FLIGHT = 2
 """Large updates that are fetched or folded at the same time; with the sum, all that a round holds."""
@@ -64,13 +73,16 @@ class Setting:
             worker: its name.
 
         Raises:
-            ConfigError: ``config`` gave no dict with str keys.
+            ConfigError: ``config`` gave no dict with str keys, or a setting that there isn't or can't be.
         """
         config = self.config(number, worker) if callable(self.config) else self.config or {}
         if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
             raise ConfigError(f"config: expected a dict with str keys, not {config!r}")
-        local = replace(self.local, **self.strategy.local()).to_dict()
-        return Job(number, seed_of(self.seed, number, worker), local, dict(config))
+        local = replace(self.local, **self.strategy.local())
+        kept = (local.keep_state, local.on_state_lost == "fresh")
+        job = Job(number, seed_of(self.seed, number, worker), local.to_dict(), dict(config), *kept)
+        self.trainer.check(job)
+        return job
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,7 @@ class Attempt:
         self._nbytes = sum(leaf.nbytes for leaf in flatten(params))
         self._dropped: dict[str, Dropped] = {}
         self._replies: dict[str, Reply] = {}
+        self._asked = 0
         self._begun = 0.0
 
     async def run(self, workers: Mapping[str, WorkerHandle]) -> Outcome:
@@ -116,22 +129,17 @@ class Attempt:
 
         Raises:
             ConfigError: the strategy chose somebody else, or ``config`` can't be.
+            WorkerStateLost: a worker no longer has what it kept of its last round.
             Closed, HubLost, WrongLoop: the session is over.
         """
         loop = asyncio.get_running_loop()
         self._begun = loop.time()
         try:
             chosen = self._chosen(sorted(workers))
-            self._setting.trainer.prepare([workers[name] for name in chosen])
+            self._asked = len(chosen)
             for name in chosen:
                 self._start(name, workers[name])
-            names = list(self._replies)
-            together = self._nbytes * len(names) <= TOGETHER_BYTES
-            if not together:
-                when = None if self._setting.deadline is None else self._begun + self._setting.deadline
-                await asyncio.gather(*(self._guarded(name, lambda r: r.ready(), when) for name in names))
-                names = [name for name in names if name not in self._dropped]
-            return await self._folded(names, len(names) if together else IN_FLIGHT)
+            return await self._folded(list(self._replies))
         finally:
             for name in list(self._replies):
                 self._give_up(name)
@@ -180,7 +188,7 @@ class Attempt:
             self._drop(name, WorkerTimeout(f"no update within {self._setting.deadline} s"))
         return None
 
-    async def _folded(self, names: list[str], in_flight: int) -> Outcome:
+    async def _folded(self, names: list[str]) -> Outcome:
         strategy = self._setting.strategy
         folded = None if strategy.needs_all else WeightedMean(self._params)
         updates: list[Update] = []
@@ -197,22 +205,30 @@ class Attempt:
                 update = replace(update, params=None)
             updates.append(update)
 
-        await self._fetch_in_order(names, in_flight, take)
+        await self._fetch_in_order(names, take)
         if len(updates) < strategy.min_workers:
             return self._outcome(None, updates, reports)
         mean = None if folded is None else folded.mean()
         params = strategy.aggregate(Updates(self._number, self._params, mean, tuple(updates)))
         return self._outcome(params, updates, reports)
 
-    async def _fetch_in_order(self, names: list[str], in_flight: int, take: Callable[[Update], None]) -> None:
-        """Hand over updates in the order of names, the next one under way while one is taken."""
+    async def _fetch_in_order(self, names: list[str], take: Callable[[Update], None]) -> None:
+        """Hand over updates in the order of names, the next one under way while one is taken, and others trained."""
+        together = self._nbytes * len(names) <= TOGETHER_BYTES
+        when = None if self._setting.deadline is None else self._begun + self._setting.deadline
         waiting = deque(names)
         running: deque[asyncio.Task[Update | None]] = deque()
         try:
             async with asyncio.TaskGroup() as group:
+                trained: dict[str, asyncio.Task[None]] = {}
+                if not together:
+                    trained = {
+                        name: group.create_task(self._guarded(name, lambda r: r.ready(), when)) for name in names
+                    }
                 while waiting or running:
-                    while waiting and len(running) < in_flight:
-                        running.append(group.create_task(self._fetched(waiting.popleft())))
+                    while waiting and (together or len(running) < IN_FLIGHT):
+                        name = waiting.popleft()
+                        running.append(group.create_task(self._fetched(name, trained.get(name))))
                     update = await running[0]
                     if update is not None:
                         take(update)
@@ -221,7 +237,12 @@ class Attempt:
         except ExceptionGroup as failed:  # of what ends a fit, one is enough
             raise failed.exceptions[0] from None
 
-    async def _fetched(self, name: str) -> Update | None:
+    async def _fetched(self, name: str, trained: asyncio.Task[None] | None) -> Update | None:
+        if trained is not None:
+            await trained
+        # Where too few are left, the round won't count, and no more leaves its worker for it.
+        if name not in self._replies or self._asked - len(self._dropped) < self._setting.strategy.min_workers:
+            return None
         deadline = self._setting.deadline
         when = None if deadline is None else asyncio.get_running_loop().time() + deadline
 
@@ -237,7 +258,9 @@ class Attempt:
         return Outcome(params, mean_loss(updates), reports, dropped)
 
 
-def too_few(number: int, least: int, there: Sequence[str], dropped: Sequence[Dropped]) -> NotEnoughWorkers:
+def too_few(
+    number: int, least: int, there: Sequence[str], dropped: Sequence[Dropped], unable: Sequence[str] = ()
+) -> NotEnoughWorkers:
     """Return the error for a round that didn't count.
 
     Args:
@@ -245,9 +268,34 @@ def too_few(number: int, least: int, there: Sequence[str], dropped: Sequence[Dro
         least: updates that the strategy needs.
         there: names of the workers that are there.
         dropped: those that were asked and didn't count, of the last try.
+        unable: why others can't be asked.
     """
-    told = [f"round {number}: the strategy needs updates of {least} workers"]
+    told = [f"round {number}: the strategy needs updates of {least} worker{'s' * (least != 1)}"]
     told += [f"able to take part: {', '.join(there[:10]) or 'nobody'}"]
     told += [f"{one.name} was dropped ({one.reason})" for one in dropped[:5]]
     told += [f"and {len(dropped) - 5} more"] if len(dropped) > 5 else []
+    told += unable[:5]
+    told += [f"and {len(unable) - 5} more"] if len(unable) > 5 else []
     return NotEnoughWorkers("; ".join(told))
+
+
+def unable(
+    trainer: Trainer, workers: Mapping[str, WorkerHandle], allowed: Set[str] | None, held_out: Set[str] = frozenset()
+) -> list[str]:
+    """Return why workers can't take part.
+
+    Args:
+        trainer: of the fit.
+        workers: that are there, by name.
+        allowed: names of those that may take part; None: all.
+        held_out: names of those that only evaluate.
+    """
+    told = [f"{name} isn't there" for name in sorted((allowed or set()) - workers.keys())]
+    for name in sorted(workers):
+        if name in held_out:
+            told.append(f"{name} is held out")
+        elif allowed is not None and name not in allowed:
+            told.append(f"{name} isn't among workers=")
+        elif not trainer.serves(workers[name]):
+            told.append(f"{name} {trainer.lacks(workers[name]) or 'has no part in this training'}")
+    return told or ([] if workers else ["no worker is at the hub; python -m fedsock.worker --help says how one comes"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +17,7 @@ class EarlyStop:
 
     Attributes:
         metric: of ``evaluate``, or "loss".
-        patience: rounds without a better value after which it stops.
+        patience: rounds without a better value after which it stops; NaN is none.
         mode: whether smaller ("min") or larger ("max") is better.
         min_delta: what a better value is better by, at least.
     """
@@ -40,8 +41,8 @@ class EarlyStop:
             value = one.value(self.metric)
             if value is None:
                 raise ConfigError(f"stop: round {one.number} has no {self.metric!r} to stop by")
-            gain = None if best is None else (best - value if self.mode == "min" else value - best)
-            if gain is None or gain > self.min_delta:
+            gain = math.inf if best is None else (best - value if self.mode == "min" else value - best)
+            if not math.isnan(value) and gain > self.min_delta:
                 best, since = value, 0
             else:
                 since += 1

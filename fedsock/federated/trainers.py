@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from fedsock.errors import UpdateRejected
+from fedsock.errors import ConfigError, OpFailed, PlanMismatch, UpdateRejected, WorkerStateLost
 from fedsock.federated.aggregate import Update
+from fedsock.federated.states import States
+from fedsock.plan.gradient import require_gradient
 from fedsock.plan.program import Program
+from fedsock.plan.settings import Training
+from fedsock.plan.steps import Plan
+from fedsock.plan.trees import references
 from fedsock.session.handle import WorkerHandle
+from fedsock.session.permission import Permission
 from fedsock.session.pointer import Pointer
 from fedsock.session.requests import Hold, fetch
 from fedsock.typing import Tree
+
+MOST_NAMES = 10
+"""Names that an error lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,8 @@ class Job:
         seed: of its draws, as ``local.seed_of`` gives it.
         local: settings of the training, by name, as ``LocalSGD.to_dict`` gives them.
         config: what the fit's ``config`` says for this round and worker.
+        keep_state: the optimizer's state stays at the worker, which goes on from that of its last round.
+        fresh_state: where that is lost it begins with a new one.
         most_bytes: of its update; None: as much as may be fetched.
     """
 
@@ -33,6 +44,8 @@ class Job:
     seed: int
     local: Mapping[str, Any]
     config: Mapping[str, Any]
+    keep_state: bool = False
+    fresh_state: bool = False
     most_bytes: int | None = None
 
 
@@ -64,7 +77,29 @@ class Reply(ABC):
 
 
 class Trainer(ABC):
-    """Starts trainings at workers."""
+    """Starts trainings at workers.
+
+    Attributes:
+        keeps_state: whether it can do what ``job.keep_state`` says.
+    """
+
+    keeps_state: ClassVar[bool] = False
+
+    @property
+    def about(self) -> str | None:
+        """What is trained, in a line: a fit that goes on from a checkpoint must train the same.
+
+        None: not known before ``prepare``.
+        """
+        return type(self).__name__
+
+    def lacks(self, worker: WorkerHandle) -> str:
+        """Return what a worker lacks to take part, behind its name; "" where nothing.
+
+        Args:
+            worker: its handle.
+        """
+        return ""
 
     def serves(self, worker: WorkerHandle) -> bool:
         """Return whether a worker can take part at all.
@@ -72,17 +107,41 @@ class Trainer(ABC):
         Args:
             worker: its handle.
         """
-        return True
+        return not self.lacks(worker)
 
-    def prepare(self, workers: Sequence[WorkerHandle]) -> None:  # noqa: B027  # most need nothing
-        """See who takes part in a round, before the first of them is started.
+    def prepare(self, workers: Sequence[WorkerHandle]) -> None:  # noqa: B027  # most have nothing to look at
+        """Look, before the first round, at what is the same for all workers.
 
         Args:
-            workers: their handles.
+            workers: that can take part.
 
         Raises:
-            FedsockError: nobody can be started.
+            PlanError: nobody can train like this.
         """
+
+    def check(self, job: Job) -> None:  # noqa: B027  # as above
+        """Look at one worker's part of a round before anything is sent.
+
+        Args:
+            job: it.
+
+        Raises:
+            ConfigError: a setting that there isn't, or that can't be.
+        """
+
+    async def allowed(self, worker: WorkerHandle, job: Job, times: int, request: str | None) -> Permission | None:
+        """Return whether a worker's owner lets its updates leave; None: it shows when they are there.
+
+        Args:
+            worker: its handle.
+            job: the first that it would be given.
+            times: how many updates are wanted.
+            request: what for: its owner is asked, where that helps; None asks nobody.
+
+        Raises:
+            FedsockError: there is no answer.
+        """
+        return None
 
     @abstractmethod
     def start(self, worker: WorkerHandle, params: Pointer, job: Job) -> Reply:
@@ -95,6 +154,14 @@ class Trainer(ABC):
 
         Raises:
             FedsockError: it can't be started.
+        """
+
+    def counted(self, round: int, workers: Iterable[str]) -> None:  # noqa: B027  # most remember nothing
+        """A round counted, now or before the fit was resumed; what was started for it otherwise came to nothing.
+
+        Args:
+            round: counted from 1.
+            workers: names of those whose updates are in it.
         """
 
 
@@ -156,13 +223,22 @@ class TaskTrainer(Trainer):
     def __init__(self, task: str) -> None:
         self._task = task
 
-    def serves(self, worker: Any) -> bool:
-        """Return whether a worker offers the task.
+    @property
+    def about(self) -> str:
+        """The task's name."""
+        return f"task {self._task}"
+
+    def lacks(self, worker: Any) -> str:
+        """Return that a worker doesn't offer the task, and which it does.
 
         Args:
             worker: its handle.
         """
-        return self._task in worker.tasks
+        return "" if self._task in worker.tasks else f"offers no task {self._task!r}{_instead(worker.tasks)}"
+
+    async def allowed(self, worker: WorkerHandle, job: Job, times: int, request: str | None) -> Permission | None:
+        """Return whether a worker's owner lets results of the task leave; see ``Trainer.allowed``."""
+        return await worker.allows(self._task, times=times, request=request)
 
     def start(self, worker: Any, params: Pointer, job: Job) -> Reply:
         """Call the task at a worker.
@@ -184,31 +260,82 @@ class LossTrainer(Trainer):
         params: that the fit begins with: what the loss is recorded for.
     """
 
+    keeps_state = True
+
     def __init__(self, loss: Any, data: Sequence[str], params: Tree) -> None:
-        self._loss = loss
+        if not isinstance(loss, (Program, Plan)):
+            raise PlanMismatch("a loss is a plan: decorate the function with @fedsock.plan")
+        self._loss = loss if isinstance(loss, Program) else Program(None, loss)
         self._data = data
         self._params = params
+        self._states = States()
+        if not self._loss.takes(1 + len(data)):
+            told = f"a fit calls it with the parameters and data={tuple(data)!r}"
+            raise PlanMismatch(
+                f"{self._loss.__name__}({', '.join(self._loss.signature.parameters)}) takes others: {told}"
+            )
 
-    def serves(self, worker: WorkerHandle) -> bool:
-        """Return whether a worker has all the data sets.
+    @property
+    def about(self) -> str | None:
+        """The loss's digest and the data sets' names."""
+        return f"{self._loss.digest} on {', '.join(self._data)}" if self._loss.traced else None
+
+    def lacks(self, worker: WorkerHandle) -> str:
+        """Return which data sets a worker hasn't, and which it has.
 
         Args:
             worker: its handle.
         """
-        return all(name in worker.datasets for name in self._data)
+        missing = [repr(name) for name in self._data if name not in worker.datasets]
+        return f"has no data set {' nor '.join(missing)}{_instead(worker.datasets)}" if missing else ""
 
     def prepare(self, workers: Sequence[WorkerHandle]) -> None:
-        """Record the loss for data as most workers have them: one with others must not decide for all.
+        """Record the loss for rows as most workers have them that it takes, and look whether it has a gradient.
+
+        One worker with others must not decide for all.
 
         Args:
-            workers: that take part.
+            workers: that can take part.
+
+        Raises:
+            PlanMismatch, NotTraceable: it can't be recorded, or takes other parameters.
+            NotDifferentiable: it has none.
+            Exception: whatever its code raises for every worker's rows.
         """
-        if not workers or not isinstance(self._loss, Program) or self._loss.is_recorded:
-            return
-        found = [self._rows(worker) for worker in workers]
-        forms = [tuple((one.ndim, one.shape[1:], one.dtype) for one in data) for data in found]
-        most, _ = Counter(forms).most_common(1)[0]
-        self._loss.leaves((self._params, *found[forms.index(most)]), {})
+        failed: list[Exception] = []
+        several = [self._rows(worker) for worker in workers]
+        forms = [tuple((one.ndim, one.shape[1:], one.dtype) for one in rows) for rows in several]
+        for form, _ in Counter(forms).most_common():
+            try:
+                self._loss.leaves((self._params, *several[forms.index(form)]), {})
+            except Exception as error:
+                failed.append(error)
+            else:
+                require_gradient(self._loss.plan, tuple(references(self._loss.plan.takes[0][1])))
+                return
+        if failed:
+            raise failed[0]
+
+    def check(self, job: Job) -> None:
+        """Look at the settings.
+
+        Args:
+            job: of which ``config`` goes over ``local``.
+
+        Raises:
+            ConfigError: a setting that there isn't, or that can't be.
+        """
+        try:
+            Training.from_dict(_settings(job))
+        except OpFailed as error:
+            raise ConfigError(f"the training of round {job.round}: {error}") from None
+
+    async def allowed(self, worker: WorkerHandle, job: Job, times: int, request: str | None) -> Permission | None:
+        """Return whether a worker's owner lets results of the loss leave; see ``Trainer.allowed``."""
+        self._loss.leaves((self._params, *self._rows(worker)), {})
+        settings = {**job.local, **job.config}
+        steps = {name: settings[name] for name in ("batch_size", "min_rows") if name in settings}
+        return await worker.allows(self._loss, *self._data, times=times, request=request, **steps)
 
     def start(self, worker: Any, params: Pointer, job: Job) -> Reply:
         """Start the training at a worker.
@@ -217,12 +344,45 @@ class LossTrainer(Trainer):
             worker: its handle.
             params: a pointer to the parameters there.
             job: its settings, of which ``config`` goes over ``local``.
+
+        Raises:
+            PlanMismatch: the loss doesn't take the parameters and the data there.
+            WorkerStateLost: the worker no longer has what it kept of its last round.
         """
         data = self._rows(worker)
-        if isinstance(self._loss, Program):
-            self._loss.leaves((self._params, *data), {})
-        settings = {**job.local, "seed": job.seed, **job.config}
-        return PointerReply(worker.train(self._loss, params, data, **settings), job.most_bytes)
+        self._loss.leaves((self._params, *data), {})
+        settings = _settings(job)
+        if not job.keep_state:
+            return PointerReply(worker.train(self._loss, params, data, **settings), job.most_bytes)
+        try:
+            state = self._states.before(worker, job.round)
+        except WorkerStateLost:
+            if not job.fresh_state:
+                raise
+            state = None
+        trained = worker.train(self._loss, params, data, state=state, **settings)
+        self._states.made(worker.name, trained.state)
+        return PointerReply(trained, job.most_bytes)
+
+    def counted(self, round: int, workers: Iterable[str]) -> None:
+        """Note whose state goes on.
+
+        Args:
+            round: counted from 1.
+            workers: names of those whose updates are in it.
+        """
+        self._states.counted(round, workers)
 
     def _rows(self, worker: Any) -> tuple[Any, ...]:
         return tuple(worker.datasets[name] for name in self._data)
+
+
+def _settings(job: Job) -> dict[str, Any]:
+    return {**job.local, "seed": job.seed, **job.config}
+
+
+def _instead(there: Iterable[str]) -> str:
+    """Return which names there are, of many the first."""
+    names = sorted(there)
+    more = ", …" if len(names) > MOST_NAMES else ""
+    return f" (it has {', '.join(names[:MOST_NAMES])}{more})" if names else " (it has none)"

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from fedsock.peer.alarm import Alarm
+from fedsock.peer.turns import Turns
 from fedsock.protocol.frames import carries_chunk
 from fedsock.protocol.link import Link
 from fedsock.transport.base import Transport, TransportClosed
@@ -16,7 +17,7 @@ TURN_BYTES = 512 * 1024
 
 
 class Writer:
-    """One frame of each link that has some, in turn, as long as the transport has room.
+    """One frame of each link that has some, in turn, as long as the transport has room; chunks of streams behind them.
 
     It writes at once when it is told to: no task is woken for a frame. Only when the transport is full does the task
     that ``serve``s it wait.
@@ -38,6 +39,7 @@ class Writer:
         self.news: Callable[[], bytes] | None = None
         # Links that may have something to write, in the order of their turns.
         self._awake: dict[Link, None] = {}
+        self._turns = Turns()
         self._transport: Transport | None = None
         # What the transport had no room for, and what wakes the task that waits for room.
         self._stuck: bytes | None = None
@@ -52,7 +54,10 @@ class Writer:
         Args:
             links: those that may have something to write.
         """
-        self._awake.update(dict.fromkeys(links))
+        for link in links:
+            self._awake[link] = None
+            if link in self._turns.counted:
+                self._turns.count(link)
         if not self._due:
             self._due = True
             self._loop.call_soon(self._turn)
@@ -60,6 +65,8 @@ class Writer:
     def forget(self, link: Link) -> None:
         """Write nothing of a link any more."""
         self._awake.pop(link, None)
+        self._turns.forget(link)
+        self.wake()  # others may write what it took the room of
 
     def flush(self, *links: Link) -> None:
         """Write what there is now, for one turn's worth, as far as the transport has room.
@@ -69,6 +76,8 @@ class Writer:
         """
         for link in links:
             self._awake[link] = None
+            if link in self._turns.counted:
+                self._turns.count(link)
         transport = self._transport
         if transport is None or self._stuck is not None or self._flushing:
             return
@@ -92,23 +101,35 @@ class Writer:
                 self._wait(self.control[0])
                 return False
             self.control.popleft()
-        awake, now, room = self._awake, self._loop.time(), TURN_BYTES
-        while awake:
-            if room <= 0:
-                self.wake()
-                return False
-            link = next(iter(awake))
-            frame = link.next_frame(now)
-            del awake[link]
-            if frame is None:
-                self._alarm.by(link.deadline)
-                continue
-            awake[link] = None  # behind the others
+        now, room = self._loop.time(), TURN_BYTES
+        while (frame := self._next_frame(now)) is not None:
             if not transport.write(frame, binary=carries_chunk(frame)):
                 self._wait(frame)
                 return False
             room -= len(frame)
+            if room <= 0:
+                self.wake()
+                return False
         return True
+
+    def _next_frame(self, now: float) -> bytes | None:
+        awake, turns = self._awake, self._turns
+        while awake:
+            link = next(iter(awake))
+            frame = link.next_frame(now, chunks=not link.queued_stream_bytes)
+            del awake[link]
+            if frame is not None:
+                awake[link] = None  # behind the others
+                return frame
+            if link.queued_stream_bytes:
+                turns.add(link)
+            self._alarm.by(link.deadline)
+        found = turns.next_frame(now)
+        if found is None:
+            return None
+        link, frame = found
+        self._alarm.by(link.deadline)
+        return frame
 
     def _wait(self, frame: bytes) -> None:
         self._stuck = frame

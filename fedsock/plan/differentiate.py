@@ -45,7 +45,7 @@ def _program(f: Any, argnums: Any, word: str, give: Callable[[Any, Any], Any]) -
     program = f if isinstance(f, Program) else Program(f)
     several = isinstance(argnums, tuple)
     chosen = argnums if several else (argnums,)
-    signature = program._signature
+    signature = program.signature
     count = len(signature.parameters)
     if not chosen or not all(type(one) is int and -count <= one < count for one in chosen):
         raise PlanMismatch(

@@ -22,7 +22,7 @@ from fedsock.ops.quiet import silence
 from fedsock.plan.boxes import autograd, boxed, is_box, levels, on_path, plain, unboxed
 from fedsock.plan.numbers import OPERATIONS, SIZE
 from fedsock.plan.steps import GRADIENT, Plan, Step
-from fedsock.plan.tapes import known, noted, run
+from fedsock.plan.tapes import noted, run, untaped
 from fedsock.plan.trees import references
 from fedsock.protocol.values import Reference
 
@@ -197,7 +197,7 @@ def _filled(tree: Any, values: Sequence[Any]) -> Any:
         return {key: _filled(part, values) for key, part in tree.items()}
     if kind is slice:
         # An end of a slice is a place: it has no gradient.
-        return slice(*(known(_filled(end, values)) for end in (tree.start, tree.stop, tree.step)))
+        return slice(*(untaped(_filled(end, values)) for end in (tree.start, tree.stop, tree.step)))
     return tree
 
 
@@ -212,8 +212,8 @@ def _results(step: Step, values: Sequence[Any], look: Look | None, fixed: set[in
         return [value, *slopes]
     row = TABLE.get(step.op)
     if row is None:
-        follows = any(map(on_path, args)) and step.op not in _FLAT_NUMBERS  # numpy's functions then, which never fail
-        if look is not None and not (follows or step.op == SIZE or fixed.issuperset(step.reads())):
+        # On the path they are numpy's functions, which never fail.
+        if look is not None and not (_continues(step, args) or step.op == SIZE or fixed.issuperset(step.reads())):
             look.numbers(step)
         return _number(step, args)
     checked, named = check(row, [plain(arg) for arg in args], {name: plain(arg) for name, arg in kwargs.items()})
@@ -229,12 +229,17 @@ def _results(step: Step, values: Sequence[Any], look: Look | None, fixed: set[in
     return run(row, checked, named)
 
 
+def _continues(step: Step, args: Sequence[Any]) -> bool:
+    """Say whether an operation on Python's numbers is on the path, and so is its result."""
+    return step.op not in _FLAT_NUMBERS and any(map(on_path, args))
+
+
 def _number(step: Step, args: Sequence[Any]) -> list[Any]:
     """Return the result of an operation on Python's numbers, some of which may be boxes."""
-    if any(map(on_path, args)) and step.op not in _FLAT_NUMBERS:
+    if _continues(step, args):
         name = _NUMBERS.get(step.op)
         return [*args] if name is None else [vars(autograd().numpy)[name](*args)]
-    return [OPERATIONS[step.op](*map(plain if step.op == SIZE else known, args))]
+    return [OPERATIONS[step.op](*map(plain if step.op == SIZE else untaped, args))]
 
 
 def _put_back(

@@ -19,7 +19,7 @@ from fedsock.plan.replay import Replay, mismatch
 from fedsock.plan.show import shown
 from fedsock.plan.steps import Plan, Spec, spec_of
 from fedsock.plan.trace import Recorder, Tracer, inlined
-from fedsock.plan.trees import filled, flatten, paths
+from fedsock.plan.trees import filled, flatten, mapped, paths
 from fedsock.protocol.values import Reference
 
 SMALL_ROWS = 64
@@ -43,17 +43,17 @@ class Program:
         self.__name__ = getattr(function, "__name__", "") or (plan.name if plan is not None else "") or "plan"
         self.__doc__ = getattr(function, "__doc__", None)
         if function is not None:
-            self._signature = inspect.signature(function)
+            self.signature = inspect.signature(function)
         else:
             assert plan is not None  # noqa: S101  # one of the two was given
-            self._signature = inspect.Signature(
+            self.signature = inspect.Signature(
                 [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name, _ in plan.takes]
             )
 
-        kinds = [parameter.kind for parameter in self._signature.parameters.values()]
+        kinds = [parameter.kind for parameter in self.signature.parameters.values()]
         # Where all arguments come by position, nothing need be bound by name.
         plain = all(kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
-        self._takes = len(kinds) if plain else -1
+        self._positional = len(kinds) if plain else -1
 
     # --- the plan -------------------------------------------------------------------------------------------
 
@@ -69,8 +69,8 @@ class Program:
         return self._plan
 
     @property
-    def is_recorded(self) -> bool:
-        """Whether there is a plan."""
+    def traced(self) -> bool:
+        """Whether there is a plan yet."""
         return self._plan is not None
 
     @property
@@ -122,7 +122,7 @@ class Program:
         recorder = Recorder(specs, examples)
         tracers = recorder.tracers()
         given = {name: filled(part, tracers) for name, part in tree.items()}
-        arguments = inspect.BoundArguments(self._signature, given)
+        arguments = inspect.BoundArguments(self.signature, given)
         with _no_randomness(self._function):
             try:
                 gives = _with_len(self._function)(*arguments.args, **arguments.kwargs)
@@ -158,7 +158,9 @@ class Program:
     def _inside(self, recorder: Recorder, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Become part of a plan that is being recorded."""
         if self._plan is None and self._function is not None:
-            return _with_len(self._function)(*args, **kwargs)
+            given = {name: mapped(part, _own) for name, part in self._bound(args, kwargs).items()}
+            arguments = inspect.BoundArguments(self.signature, given)
+            return _with_len(self._function)(*arguments.args, **arguments.kwargs)
         found, trees = self._flat(args, kwargs)
         self.fits(trees)
         for spec, leaf in zip(self.plan.inputs, found, strict=True):
@@ -183,6 +185,18 @@ class Program:
                 raise mismatch(spec, is_now, leaf)
         return found
 
+    def takes(self, count: int) -> bool:
+        """Return whether it can be called with so many arguments, by position.
+
+        Args:
+            count: how many.
+        """
+        try:
+            self.signature.bind(*range(count))
+        except TypeError:
+            return False
+        return True
+
     def fits(self, trees: Sequence[Any]) -> None:
         """Raise PlanMismatch where arguments have another form than the plan's.
 
@@ -198,12 +212,15 @@ class Program:
         return filled_in_order(self.plan.gives, places)
 
     def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        bound = self._signature.bind(*args, **kwargs)
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise PlanMismatch(f"{self.__name__}{self.signature}: {error}") from None
         bound.apply_defaults()
         return dict(bound.arguments)
 
     def _flat(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
-        if not kwargs and len(args) == self._takes:
+        if not kwargs and len(args) == self._positional:
             return flatten(list(args))
         return flatten(list(self._bound(args, kwargs).values()))
 
@@ -245,6 +262,12 @@ def _form(tree: Any) -> str:
     if kind is dict:
         return "{" + ", ".join(f"{key!r}: {_form(tree[key])}" for key in sorted(tree)) + "}"
     return repr(tree) if tree is None or kind is str else "·"
+
+
+def _own(leaf: Any) -> Any:
+    """Return an argument for a plan in a plan, recorded or not: a call leaves the caller's generator as it is."""
+    generator = isinstance(leaf, Tracer) and isinstance(leaf._example, np.random.Generator)
+    return Tracer(leaf._recorder, leaf._register) if generator else leaf
 
 
 def _spec(name: str, leaf: Any) -> Spec:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fedsock.errors import FedsockError
-from fedsock.ops import Row
 from fedsock.ops.quiet import silence
-from fedsock.ops.tape import FAILS_BY_VALUE
 from fedsock.plan.gradient import like, value_and_gradient, value_and_slopes
 from fedsock.plan.numbers import NUMBERS
-from fedsock.plan.steps import Plan, Step
+from fedsock.plan.steps import Plan
 from fedsock.plan.tapes import Tape, Unrecorded
-from fedsock.plan.watching import depends
+from fedsock.plan.watching import Inside, Watch
 
 MOST_TAPES = 64
 """Kinds of calls that a gradient remembers; past it all are forgotten."""
@@ -76,28 +74,6 @@ class _Seen:
     def __init__(self, steady: bool) -> None:
         self.tape: Tape | None = None
         self.over = not steady
-
-
-class _Steady:
-    """Sees whether any step depends on values."""
-
-    def __init__(self) -> None:
-        self.steady = True
-
-    def row(
-        self,
-        row: Row,
-        step: Step,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        private: Sequence[int | str],
-        levels: int,
-    ) -> None:
-        if depends(row, args, kwargs, private) or (levels and row.name in FAILS_BY_VALUE):
-            self.steady = False
-
-    def numbers(self, step: Step) -> None:
-        self.steady = False
 
 
 class Gradient:
@@ -167,12 +143,12 @@ class Gradient:
         return found
 
     def _first(self, key: tuple[Any, ...], leaves: Sequence[Any]) -> Found:
-        look = _Steady()
-        fixed = [place for place, leaf in enumerate(leaves) if type(leaf) in NUMBERS]
-        found = value_and_gradient(self._plan, leaves, self._argnums, look, fixed)
+        inside = Inside(Watch())
+        fixed = {place for place, leaf in enumerate(leaves) if type(leaf) in NUMBERS}
+        found = value_and_gradient(self._plan, leaves, self._argnums, inside, fixed)
         if len(self._seen) >= MOST_TAPES:
             self._seen.clear()
-        self._seen[key] = _Seen(look.steady)
+        self._seen[key] = _Seen(inside.steady)
         return found
 
     def _record(self, seen: _Seen, leaves: Sequence[Any]) -> Found:

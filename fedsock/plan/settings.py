@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
+
+import numpy as np
 
 from fedsock.errors import OpTypeError, OpValueError
 
@@ -95,14 +97,20 @@ class Training:
             raise OpTypeError("settings: expected a dict")
         unknown = given.keys() - {field.name for field in fields(cls)}
         if unknown:
-            raise OpValueError(f"settings: there is no {min(map(str, unknown))[:40]!r}")
-        # Lists and tuples are both lists in JSON.
-        settings: dict[str, Any] = {key: tuple(value) if type(value) is list else value for key, value in given.items()}
-        return cls(**settings)
+            told = ", ".join(field.name for field in fields(cls))
+            raise OpTypeError(f"settings: there is no {min(map(str, unknown))[:40]!r}; there are {told}")
+        return cls(**{key: _plain(value) for key, value in given.items()})
 
     def to_dict(self) -> Mapping[str, Any]:
         """Return the fields by name, as they travel."""
-        return asdict(self)
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _plain(value: Any) -> Any:
+    """Return what a setting stands for: lists and tuples are both lists in JSON, numpy's scalars are numbers too."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return tuple(value) if type(value) is list else value
 
 
 def _number(name: str, value: Any, *, above: float | None = None, below: float = math.inf) -> None:

@@ -263,7 +263,9 @@ def _step(told: Any, registers: int, line: str, depth: int) -> Step:
     if op in ARITIES:
         _require(len(args) == ARITIES[op] and not kwargs and results == 1, f"{op} takes {ARITIES.get(op)} arguments")
     elif row is None or row.streams or op in (RUN, RELEASE):  # what streams is a worker's to carry out
-        raise UnknownOp(f"a step with op {op!r}, no op here; python -m fedsock.ops lists them", op=op)
+        where = f" (written at {line})" if line else ""
+        told = "this fedsock doesn't have: python -m fedsock.ops lists those it has, a newer one may have it"
+        raise UnknownOp(f"a step with op {op!r}{where}, which {told}", op=op)
     else:
         _require(callable(row.results) or row.results == results, f"{op} has {row.results} results")
     return Step(op, args, kwargs or NO_KWARGS, results, line=line)

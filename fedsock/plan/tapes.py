@@ -190,7 +190,7 @@ def _hides(tree: Any) -> bool:
     return is_box(tree)
 
 
-def known(value: Any) -> Any:
+def untaped(value: Any) -> Any:
     """Return what a value is, for what a tape has no note of.
 
     Args:

@@ -10,6 +10,7 @@ import linecache
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -27,6 +28,16 @@ from fedsock.protocol.values import Reference, to_json
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__))
+
+ADVICE: Mapping[str, str] = MappingProxyType(
+    {
+        "np.asarray": "write np.stack([a, b]) for an array of values, np.arange(n, like=x) for a new one; "
+        "for table[i] give the table as an argument",
+        "float": "use numpy's functions on the value as it is: np.exp(x) for math.exp(x), x for float(x)",
+        "int": "use numpy's functions on the value as it is: np.floor(x) for int(x)",
+    }
+)
+"""What to write in place of what would ask a tracer for its value."""
 
 RANDOM = "random"
 """The family of ops that draw."""
@@ -209,7 +220,9 @@ class Tracer(Expression):
         )
 
     def _fetches(self, instead: str) -> NoReturn:
-        raise NotTraceable("this needs a value that isn't there while a plan is recorded; use numpy's functions")
+        what, _, _ = instead.partition("(")
+        advice = ADVICE.get(what, "use numpy's functions on the value as it is")
+        raise NotTraceable(f"this needs a value that isn't there while a plan is recorded; {advice}")
 
     def __repr__(self) -> str:
         return f"<value {self._register} of a plan>"

@@ -71,7 +71,7 @@ def rows_of(data: Sequence[Any]) -> int:
     if any(len(leaf) != n for leaf in data):
         raise OpValueError("data: its arrays have different numbers of rows")
     if not n:
-        raise OpValueError("there are no rows to train on")
+        raise OpValueError("there are no rows to train on: leave this worker out, or name other data")
     return n
 
 

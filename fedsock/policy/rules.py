@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from fedsock.policy.facts import FUNCTION, TASK_SOURCE, Aggregate, Facts, Form, Rowwise, Trained
-from fedsock.policy.terms import ANY_PLAN, METRICS, MODES, Agreement, Metrics, Mode, Terms
+from fedsock.policy.terms import ANY_PLAN, METRICS, MODES, Agreement, Metrics, Mode, Terms, TrainTerms
 
 DOMINANT = 0.9
 """Two rows that make up so much of a sum dominate it."""
@@ -56,6 +56,7 @@ class Decision:
         looked: it was denied for what the values are.
         asks: it may leave by an approval only, which is used up by it.
         metrics: what may be streamed with it.
+        lines: of ``[policy.train]`` in the worker's TOML that would allow it.
     """
 
     allowed: bool
@@ -67,6 +68,7 @@ class Decision:
     looked: bool = False
     asks: bool = False
     metrics: Metrics = "batch"
+    lines: tuple[str, ...] = ()
 
 
 OPENED = Decision(allowed=True, rule="open")
@@ -279,7 +281,7 @@ class Policy:
             decisions = _of_trained(facts.form, agreed, user, decisions)
         denied = next((decision for decision in decisions if not decision.allowed), None)
         if denied is None and not approved and any(decision.asks for decision in decisions):
-            denied = UNASKED
+            denied = replace(UNASKED, lines=next((decision.lines for decision in decisions if decision.lines), ()))
         if denied is None:
             return _together(decisions)
         # Its values were looked at, so it counts wherever its owner counts, whichever source it was denied for.
@@ -309,28 +311,36 @@ def _by_train(form: Trained, source: str, terms: Terms, user: str, found: Decisi
     """Return one source's decision, where the mode's own doesn't let it leave."""
     if found.allowed and not found.asks:
         return found
-    train = terms.train
-    listed = () if train is None else train.plans if form.kind == "plan" else train.tasks
-    on = "" if source.startswith(TASK_SOURCE) else f" on {source}"
-    if train is None or not (form.name in listed or (form.kind == "plan" and ANY_PLAN in listed)):
-        fault, line = f"doesn't list {form.kind} {form.name}", f'{form.kind}s = ["{form.name}"]'
-    elif train.users is not None and user not in train.users:
-        fault, line = f"doesn't list the user {user}", f'users = ["{user}"]'
-    elif 0 < form.rows < train.min_rows:
-        fault, line = f"wants {train.min_rows} rows, and there are {form.rows}", f"min_rows = {form.rows}"
-    else:
+    train = terms.train or TrainTerms()
+    faults, lines = _lacking(form, train, user)
+    if not faults:
         # Plans that aren't listed are counted together: each could be written in countless other ways.
-        counted = form.name if form.name in listed else ANY_PLAN
+        counted = form.name if form.name in (*train.plans, *train.tasks) else ANY_PLAN
         query = None if train.rounds is None else Query(f"{form.kind} {counted}", train.rounds)
         return Decision(True, "train", query=query, metrics=train.metrics)
     if found.asks:
-        return found
+        return replace(found, lines=lines)
+    on = "" if source.startswith(TASK_SOURCE) else f" on {source}"
     return Decision(
         allowed=False,
         rule="train",
-        reason=f"the owner's policy for training{on} {fault}",
-        next_step=f"ask the owner; these lines in the worker's TOML would allow it: [policy.train] {line}",
+        reason=f"the owner's policy for training{on} {' and '.join(faults)}",
+        next_step=f"ask the owner; these lines in the worker's TOML would allow it: [policy.train] {'; '.join(lines)}",
+        lines=lines,
     )
+
+
+def _lacking(form: Trained, train: TrainTerms, user: str) -> tuple[list[str], tuple[str, ...]]:
+    """Return all that an owner's terms lack for a result to leave, and the lines that would add it."""
+    lacking = []
+    listed = train.plans if form.kind == "plan" else train.tasks
+    if not (form.name in listed or (form.kind == "plan" and ANY_PLAN in listed)):
+        lacking.append((f"doesn't list {form.kind} {form.name}", f'{form.kind}s = ["{form.name}"]'))
+    if train.users is not None and user not in train.users:
+        lacking.append((f"doesn't list the user {user}", f'users = ["{user}"]'))
+    if 0 < form.rows < train.min_rows:
+        lacking.append((f"wants {train.min_rows} rows, and there are {form.rows}", f"min_rows = {form.rows}"))
+    return [fault for fault, _ in lacking], tuple(line for _, line in lacking)
 
 
 def _weighed(facts: Facts, agreed: Mapping[str, Terms]) -> Facts:

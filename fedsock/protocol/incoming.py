@@ -8,13 +8,13 @@ ACK_DELAY = 0.05
 """Seconds that an ack waits for a frame it can ride on."""
 
 ACK_BYTES = 256 * 1024
-"""Bytes received after which an ack waits no longer."""
+"""Bytes received in smaller frames than the next ones after which an ack waits no longer."""
 
 ACK_LARGE = 2
 """Frames of ``LEAST_CHUNK`` or more received after which an ack waits no longer.
 
 Chunks are a quarter of the sender's window, so that it hears of them twice a window and never stands still
-for ``ACK_DELAY``, however small its window is.
+for ``ACK_DELAY``, however small its window is; nor does it hear of each, however large they are.
 """
 
 
@@ -40,7 +40,7 @@ class Incoming:
         self.ack_at: float | None = None
         # Whether the present gap has been answered.
         self._gap = False
-        # Taken since the last ack.
+        # Taken since the last ack: bytes of small frames, and how many large ones.
         self._bytes = 0
         self._large = 0
 
@@ -64,9 +64,10 @@ class Incoming:
         if self._paused:
             return True
         self.told = seq
-        self._bytes += size
         if size >= LEAST_CHUNK:
             self._large += 1
+        else:
+            self._bytes += size
         if self._bytes >= ACK_BYTES or self._large >= ACK_LARGE:
             self.ack_at = now
         elif self.ack_at is None:

@@ -133,7 +133,7 @@ class Link:
         """
         return self._streams.stop(number)
 
-    def next_frame(self, now: float) -> bytes | None:
+    def next_frame(self, now: float, *, chunks: bool = True) -> bytes | None:
         """Return the next frame to write, or None when there is none to write now.
 
         A frame to be written again comes first; then messages; then a chunk of each stream in turn. An ack
@@ -141,6 +141,7 @@ class Link:
 
         Args:
             now: seconds.
+            chunks: a new chunk may be cut.
         """
         if not self._open:
             return self._last_frame()
@@ -153,7 +154,7 @@ class Link:
         elif flight.bytes < self._window.size and flight.numbered - flight.acked < FLIGHT_FRAMES:
             if self._queue.bytes:
                 return self._number(now, self._queue.cut())
-            if self._streams.active:
+            if chunks and self._streams.active:
                 stream, at, data, last = self._streams.cut(self._window.chunk)
                 return self._number(now, data, stream, at, stream if last else 0)
         if ack_due:
@@ -404,8 +405,8 @@ class Link:
 
     @property
     def in_flight_bytes(self) -> int:
-        """Bytes of the frames that are believed to be under way."""
-        return self._flight.bytes
+        """Bytes of the frames that are believed to be under way; none while none may be written."""
+        return self._flight.bytes if self._open else 0
 
     @property
     def unacknowledged(self) -> int:

@@ -178,6 +178,30 @@ class Outcome(Message, frozen=True, tag="outcome"):
     number: Id
 
 
+class May(Message, frozen=True, tag="may"):
+    """Session -> worker: may results of a plan or task leave for its user? Answered by Answer or Error of the same id.
+
+    Attributes:
+        id: of this message.
+        ref: of the plan, a text that the session sent; None: it is about a task.
+        task: the task's name.
+        data: the data sets that the plan works on.
+        batch: rows of a step, where the plan is a loss to train by; None: all at once.
+        least: a remainder of fewer rows is no step of its own.
+        times: how many results are wanted.
+        why: what they are needed for, if the owner is to be asked where it needs that; "" asks nobody.
+    """
+
+    id: Id
+    ref: Id | None = None
+    task: Name | None = None
+    data: list[Name] = []
+    batch: Id | None = None
+    least: Id = 1
+    times: Count = 1
+    why: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
+
+
 class Fail(Message, frozen=True, tag="fail"):
     """Session -> worker: an expected value will not come."""
 
@@ -279,14 +303,14 @@ class Value(Message, frozen=True, tag="value"):
 
 
 class Answer(Message, frozen=True, tag="answer"):
-    """Worker -> session: the answer to Ask, or a page of it.
+    """Worker -> session: the answer to Ask, or a page of it, and to May.
 
     Attributes:
         id: of the request.
         records: what was asked for.
         stats: counters.
         next: there may be more: ask again, ``after`` this. (A page may be short, even empty.)
-        policy: what the owner's policy says of the value asked about.
+        policy: what the owner's policy says of what was asked about.
     """
 
     id: Id
@@ -322,6 +346,7 @@ ToWorker = (
     | Transfer
     | Request
     | Outcome
+    | May
     | Fail
     | Deliver
     | Stop

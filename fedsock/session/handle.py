@@ -15,6 +15,7 @@ from fedsock.plan import Plan, Program
 from fedsock.protocol import messages
 from fedsock.session import display
 from fedsock.session.namespace import RemoteNumpy
+from fedsock.session.permission import Permission, permission_of
 from fedsock.session.plans import run_plan
 from fedsock.session.pointer import NestedPointer, Pointer, pointer_of
 from fedsock.session.policy import Terms, terms_of
@@ -274,6 +275,35 @@ class WorkerHandle:
             WorkerLost: there is no answer.
         """
         return await terms_of(self._settled(), name)
+
+    async def allows(
+        self,
+        work: Program | Plan | str,
+        /,
+        *data: str,
+        times: int = 1,
+        batch_size: int | None = None,
+        min_rows: int = 1,
+        request: str | None = None,
+    ) -> Permission:
+        """Return whether its owner lets results of a plan or task leave; nothing is run. Cancelling ends the wait only.
+
+        Args:
+            work: a plan, or one of ``tasks``.
+            data: names of the data sets that the plan works on.
+            times: how many results are wanted.
+            batch_size: of a training by the plan; None: all rows at once.
+            min_rows: of a training, likewise.
+            request: what for: the owner is asked where that helps (``export = "ask"``); None asks nobody.
+
+        Raises:
+            NotTraceable: the plan was not recorded yet.
+            UnknownOp, UnknownObject: there is no such task, or data set.
+            WorkerLost: there is no answer.
+        """
+        return await permission_of(
+            self._settled(), work, data, times=times, batch_size=batch_size, min_rows=min_rows, why=request
+        )
 
     async def objects(self) -> list[ObjectInfo]:
         """Return what the worker holds for this session; cancelling ends the wait only.

@@ -17,6 +17,7 @@ from fedsock.session.pointer import Pointer
 from fedsock.session.records import Record
 
 if TYPE_CHECKING:
+    from fedsock.session.handle import WorkerHandle
     from fedsock.session.station import Station
 
 
@@ -57,7 +58,7 @@ def start_training(
     program = Program(None, loss) if isinstance(loss, Plan) else loss
     if not isinstance(program, Program):
         raise PlanMismatch("a loss is a plan: decorate the function with @fedsock.plan")
-    settings = Training(**given)
+    settings = Training.from_dict(dict(given))
     others = tuple(data) if isinstance(data, (list, tuple)) else (data,)
     if not _is_tree_there(params):
         program.leaves((params, *others), {})
@@ -69,6 +70,16 @@ def start_training(
     )
     first, second = station.ops(TRAIN, args if state is None else (*args, state), NO_KWARGS, 2)
     return TrainingPointer(first, Pointer(second))
+
+
+def is_held(state: Pointer, worker: WorkerHandle) -> bool:
+    """Return whether a worker's present life still holds what a pointer of an earlier training refers to.
+
+    Args:
+        state: ``p.state`` of that training.
+        worker: where it was.
+    """
+    return state._record.station is worker.station
 
 
 def _is_tree_there(params: Any) -> bool:

@@ -16,7 +16,7 @@ from fedsock.peer.peer import Peer
 from fedsock.transport.base import Transport
 from fedsock.transport.process import calm_collector, new_event_loop
 from fedsock.transport.websocket import dial
-from fedsock.worker import auditcommand, requestcommand
+from fedsock.worker import auditcommand, requestcommand, showcommand
 from fedsock.worker.config import WorkerConfig, from_options, read_token
 from fedsock.worker.datasets import Dataset, load_datasets, releases_noise
 from fedsock.worker.engine import Engine
@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "requests": requestcommand.requests,
     "approve": requestcommand.approve,
     "deny": requestcommand.deny,
+    "show": showcommand.main,
 }
 """What an owner can do beside running a worker: the first word -> what the rest of the words are given to."""
 
@@ -67,6 +68,7 @@ and a scientist, elsewhere or in a second terminal, writes
 
 for the owner: python -m fedsock.worker audit --help
                python -m fedsock.worker requests --help
+               python -m fedsock.worker show --help
 """
 
 
@@ -123,6 +125,7 @@ async def serve(
         ledger=memory.ledger,
         audit=memory.audit,
         approvals=memory.approvals,
+        plans=memory.plans,
         answering=_prompted(memory, loop) if prompt else None,
         tasks=tasks,
     )

@@ -156,14 +156,26 @@ class Approvals:
             digest: of the value's lineage.
         """
         with self._lock:
-            now = self._now()
-            good = [
-                one
-                for number in self._numbers.get((user, digest), ())
-                if self._book.stand(number, now) == "approved"
-                and isinstance(one := self._book.answers[number], Approved)
-            ]
-            return min(good, key=lambda one: one.until, default=None)
+            return min(self._good(user, digest), key=lambda one: one.until, default=None)
+
+    def left(self, user: str, digest: str) -> int:
+        """Return how many exports are approved and not used, by all approvals that hold.
+
+        Args:
+            user: to whom they would go.
+            digest: of what.
+        """
+        with self._lock:
+            return sum(map(self._book.left, self._good(user, digest)))
+
+    def _good(self, user: str, digest: str) -> list[Approved]:
+        """Return the approvals that hold."""
+        now = self._now()
+        return [
+            one
+            for number in self._numbers.get((user, digest), ())
+            if self._book.stand(number, now) == "approved" and isinstance(one := self._book.answers[number], Approved)
+        ]
 
     def use(self, answer: Approved) -> None:
         """Use an approval once, before the value leaves; on return that is on the disk.

@@ -12,6 +12,9 @@ from fedsock.protocol.values import from_json
 from fedsock.worker.jobs import Job
 from fedsock.worker.store import Entry, size_of
 
+MEMBERS_SHOWN = 4
+"""Of a list, at most so many members are described."""
+
 
 def read_arguments(job: Job, find: Callable[[int | str], Entry | None]) -> int | str | None:
     """Put a job's arguments in place, entries for references; return the first reference to nothing, or None.
@@ -121,8 +124,16 @@ def _holds_private(tree: Any) -> bool:
     return isinstance(tree, slice) and any(map(_holds_private, (tree.start, tree.stop, tree.step)))
 
 
-def shown(arg: Any) -> str:
-    """Return how an argument reads in an error: dtype and shape, or its type."""
+def shown(arg: Any, within: bool = False) -> str:
+    """Return how an argument reads in an error: dtype and shape, or its type; of a list, its first members so.
+
+    Args:
+        arg: a value, an entry, or a tree of them.
+        within: it is a list's member: of another list only the type is told.
+    """
+    if type(arg) in (list, tuple) and not within:
+        told = [shown(part, within=True) for part in arg[:MEMBERS_SHOWN]]
+        return f"[{', '.join(told)}{', …' if len(arg) > MEMBERS_SHOWN else ''}]"
     if isinstance(arg, Entry):
         if arg.withheld:
             return "withheld"

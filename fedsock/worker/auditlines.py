@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fedsock.policy.facts import Aggregate, Trained
+from fedsock.policy.facts import Aggregate, Facts, Trained
 from fedsock.policy.rules import Decision
 from fedsock.worker.store import Entry, SessionStore
 
@@ -36,7 +36,7 @@ def written_down(entry: Entry, store: SessionStore, decision: Decision, allowed:
         "rule": decision.rule,
         "reason": reason,
         "kind": entry.facts.kind,
-        **sources_of(entry),
+        **sources_of(entry.facts),
     }
     form = entry.facts.form
     if isinstance(form, Aggregate):
@@ -59,13 +59,13 @@ def times_asked(store: SessionStore, what: tuple[Any, ...]) -> int:
     return times
 
 
-def sources_of(entry: Entry) -> dict[str, Any]:
+def sources_of(facts: Facts) -> dict[str, Any]:
     """Return what a line says of where a value came from.
 
     Args:
-        entry: the value.
+        facts: of the value.
     """
-    sources = sorted(entry.facts.sources)
+    sources = sorted(facts.sources)
     more = len(sources) - MOST_NAMED
     return {"sources": sources[:MOST_NAMED]} | ({"more_sources": more} if more > 0 else {})
 
@@ -79,9 +79,16 @@ def numbers_of(entry: Entry, leaving: Any) -> int:
         entry: the result.
         leaving: what would leave of it.
     """
-    form, count = entry.facts.form, int(np.size(leaving))
+    form, count = entry.facts.form, _numbers_in(leaving)
     if isinstance(form, Trained) or entry.run is not None:
         return 1
     if isinstance(form, Aggregate) and form.template in ("cov", "corrcoef") and np.ndim(leaving) == 2:
         count = len(leaving) * (len(leaving) + 1) // 2
     return max(count, 1)
+
+
+def _numbers_in(value: Any) -> int:
+    """Return how many numbers a tree has; numpy itself refuses a list of different shapes."""
+    if isinstance(value, dict):
+        return sum(map(_numbers_in, value.values()))
+    return sum(map(_numbers_in, value)) if isinstance(value, (list, tuple)) else int(np.size(value))

@@ -23,7 +23,7 @@ Begin = Callable[[Job], Compute]
 
 
 def beginnings(
-    name: str, policy: Policy, tasks: Mapping[str, Task], op_seconds: float, admits: Admits
+    name: str, policy: Policy, tasks: Mapping[str, Task], plans: Plans, op_seconds: float, admits: Admits
 ) -> Mapping[str, Begin]:
     """Return what begins each of them but releases.
 
@@ -31,10 +31,10 @@ def beginnings(
         name: the worker's.
         policy: the owner's.
         tasks: the owner's functions.
+        plans: reads plans.
         op_seconds: how long an op may be expected to take.
         admits: says whether what a task makes may leave, and counts it.
     """
-    plans = Plans(op_seconds)
     trainings = Trainings(policy, plans, op_seconds)
     return MappingProxyType(
         {RUN: plans.begin, TASK: Tasks(name, tasks, admits).begin, TRAIN: trainings.begin},

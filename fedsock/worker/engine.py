@@ -7,7 +7,6 @@ outcome to ``computed``, which may give further ones. ``replies`` gives what is 
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -29,7 +28,11 @@ from fedsock.worker.jobs import Aside, Compute, Errand, Instruction, SendValue, 
 from fedsock.worker.ledger import Ledger
 from fedsock.worker.mocks import Making, Mocks
 from fedsock.worker.names import SESSION_PREFIX
+from fedsock.worker.permissions import Permissions
+from fedsock.worker.planbook import PlanBook
+from fedsock.worker.plans import Plans
 from fedsock.worker.privately import Privately
+from fedsock.worker.questions import Questions
 from fedsock.worker.releases import Releases
 from fedsock.worker.replies import Replies
 from fedsock.worker.requests import Answering, Requests
@@ -67,6 +70,7 @@ class Engine:
         audit: where decisions on private values are written down; None: nowhere.
         approvals: what the owner was asked for; None: some that are forgotten with the process.
         answering: the owner's function that answers requests at once.
+        plans: where plans are kept for the owner to read; None: nowhere.
         tasks: the owner's functions, by name.
         table: the ops there are.
 
@@ -87,6 +91,7 @@ class Engine:
         audit: Audit | None = None,
         approvals: Approvals | None = None,
         answering: Answering | None = None,
+        plans: PlanBook | None = None,
         tasks: Mapping[str, Task] = MappingProxyType({}),
         table: Mapping[str, Row] = TABLE,
     ) -> None:
@@ -103,14 +108,19 @@ class Engine:
         self._requests = Requests(name, policy, self._replies, approvals or Approvals(State()), answering)
         self._exports = Exports(name, policy, self._replies, ledger, audit, self._requests)
         releases = Releases(policy, ledger, audit, releases_noise(datasets), groups(datasets))
-        privately = Privately(name, policy, releases, beginnings(name, policy, tasks, op_seconds, self._exports.admits))
+        kept = Plans(op_seconds, (plans or PlanBook(None)).keep)
+        admits = self._exports.admits
+        privately = Privately(name, policy, releases, beginnings(name, policy, tasks, kept, op_seconds, admits))
         self.streams = Streams(self._replies, self._exports)
         self._runner = Runner(name, table, self._replies, self._exports, privately, op_seconds, self.streams)
         self._requests.compute = self._runner.add
+        self._permissions = Permissions(
+            name, self._exports, ledger, self._requests, self._replies, kept, tasks, self._find
+        )
         self._arrivals = Arrivals(name, self._replies, self._runner)
         self._mocks = Mocks(name, datasets, self._runner)
         self._catalog = Catalog(self._datasets, tuple(self._mocks.entries.values()), tasks)
-        self._started = time.time()
+        self._questions = Questions(self._catalog, self._exports, self._replies, self._find, self._counters)
         self._handlers: dict[type[Any], Callable[[SessionStore, Any], None]] = {
             m.Op: self._op,
             m.Put: self._put,
@@ -118,6 +128,7 @@ class Engine:
             m.Transfer: self._errand,
             m.Request: self._errand,
             m.Outcome: self._outcome,
+            m.May: self._may,
             m.Release: self._release,
             m.Cancel: self._cancel,
             m.Taken: self._taken,
@@ -388,31 +399,18 @@ class Engine:
 
     def _ask(self, store: SessionStore, ask: m.Ask) -> None:
         self._use(store, ask.id)
-        answer = m.Answer(ask.id)
-        if ask.about == "stats":
-            answer = m.Answer(ask.id, stats=self._stats(store))
-        elif ask.about == "objects" or ask.about == "search":
-            answer = self._catalog.page(store, ask)
-        elif ask.about == "policy" or ask.about == "export":
-            entry = None if ask.ref is None else self._find(store, ask.ref)
-            if entry is None:
-                self._exports.unknown(store, ask.id, ask.ref or 0)
-                return
-            tell = self._exports.terms if ask.about == "policy" else self._exports.verdict
-            answer = m.Answer(ask.id, policy=tell(store, entry))
-        elif ask.about == "clear":
+        if ask.about == "clear":
             for id in list(store.entries):
                 self._drop(store, id)
-        self._replies.send(store.address, answer)
+        self._questions.ask(store, ask)
 
     def _outcome(self, store: SessionStore, question: m.Outcome) -> None:
         self._use(store, question.id)
         self._requests.outcome(store, question)
 
-    def _stats(self, store: SessionStore) -> dict[str, int]:
-        return {
-            "ops_run": self._runner.ops_run,
-            **store.stats(),
-            "sessions": len(self._sessions),
-            "uptime_seconds": int(time.time() - self._started),
-        }
+    def _may(self, store: SessionStore, may: m.May) -> None:
+        self._use(store, may.id)
+        self._permissions.answer(store, may)
+
+    def _counters(self) -> dict[str, int]:
+        return {"ops_run": self._runner.ops_run, "sessions": len(self._sessions)}

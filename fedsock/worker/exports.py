@@ -18,7 +18,7 @@ from fedsock.errors import (
     TooLargeToFetch,
     UnknownObject,
 )
-from fedsock.policy.facts import TEMPLATES, Rowwise, Trained
+from fedsock.policy.facts import TEMPLATES, Facts, Rowwise, Trained
 from fedsock.policy.rules import Decision, Policy
 from fedsock.policy.terms import Metrics, TrainTerms
 from fedsock.protocol import messages as m
@@ -92,7 +92,7 @@ class Exports:
         if self._requests.later(errand, self.answer):
             return
         if isinstance(request, m.Request):
-            self._note_request(errand, self._requests.file(errand))
+            self.note_request(store, self._requests.file(errand), entry.facts)
             self._let_go(errand)
             return
         assert not isinstance(request, m.Emitted)  # noqa: S101  # of those ``refuses_stream`` decides
@@ -170,16 +170,21 @@ class Exports:
             record["to"] = request.to
         self._decisions.append(record)
 
-    def _note_request(self, errand: Errand, asked: Asked | None) -> None:
-        """Write down that the owner was asked; again, when twice as often as last."""
+    def note_request(self, store: SessionStore, asked: Asked | None, facts: Facts) -> None:
+        """Write down, with the next batch, that the owner was asked; again, when twice as often as last.
+
+        Args:
+            store: of who asks.
+            asked: the request; None: there was none.
+            facts: of what is asked for.
+        """
         if self._audit is None or asked is None:
             return
-        store = errand.store
         times = times_asked(store, ("request", asked.number))
         if not times & (times - 1):
             record = {"t": "request", "user": store.user, "session": store.address, "request": asked.number}
             told = {"digest": asked.digest, "flagged": asked.flagged} | ({"times": times} if times > 1 else {})
-            self._decisions.append({**record, **told, **sources_of(errand.entry)})
+            self._decisions.append({**record, **told, **sources_of(facts)})
 
     def admits(self, entry: Entry, store: SessionStore) -> bool:
         """Return whether what a task makes may leave, and count its run now, where its owner counts.

@@ -61,6 +61,21 @@ def op_error_class(error: BaseException) -> type[OpFailed]:
     return OpFailed
 
 
+def step_failure(error: Exception, private: bool) -> FedsockError:
+    """Return what is told of a plan's step that failed: which one, where it was written, and numpy's words.
+
+    On private data no words: only which step it was, for that follows from shapes and dtypes, as its failure does.
+
+    Args:
+        error: what it raised, with the notes of the replay.
+        private: some input of the plan is.
+    """
+    ours = type(error) if isinstance(error, FedsockError) else op_error_class(error)
+    said = "failed on private data" if private else str(error) or type(error).__name__
+    where = "; ".join(getattr(error, "__notes__", []))
+    return ours(f"{said} ({where})" if where else said)
+
+
 def failure_of(worker: str, job: Job, error: Exception) -> Failure:
     """Return an op's failure: worker, op, shapes and dtypes; none of numpy's words on private data.
 

@@ -37,6 +37,7 @@ class Job:
         public: its failures are worked out from what is public, and may be told.
         writing: it may be writing into its first input, so it can't be given up any more.
         stream: what it streams while it runs, if it does.
+        plan: the digest of the plan that it runs or trains by; "": none.
     """
 
     kwargs: Mapping[str, Any] = MappingProxyType({})
@@ -49,6 +50,7 @@ class Job:
     public = False
     writing = False
     stream: Stream | None = None
+    plan = ""
 
     def __init__(
         self,

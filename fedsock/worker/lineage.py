@@ -49,7 +49,6 @@ SHORT_BYTES = 1_024
 HEAD = 3
 """Elements that are kept of larger ones, from the front."""
 
-_PLAIN = frozenset({int, float, bool, type(None), complex, type(Ellipsis)})
 _TREES = frozenset({str, slice, tuple, list, dict})
 _NO_NAMES: Mapping[str, Any] = MappingProxyType({})
 
@@ -139,6 +138,7 @@ class TooLong:
 
 
 TOO_LONG = TooLong()
+_PLAIN = frozenset({int, float, bool, type(None), complex, type(Ellipsis), Constant})
 
 
 class Made:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,9 +24,9 @@ from fedsock.plan.watching import Watch
 from fedsock.policy.facts import OPEN, Facts, Trained, combine, trained
 from fedsock.protocol.messages import Op
 from fedsock.worker.arguments import held_value, resolve, stand_in
-from fedsock.worker.failures import op_error_class, too_long
+from fedsock.worker.failures import step_failure, too_long
 from fedsock.worker.jobs import Aside, Compute, Job
-from fedsock.worker.store import Entry, Run
+from fedsock.worker.store import Entry, Run, SessionStore
 
 MOST_BYTES = 4 << 20
 """Texts of plans that are kept ready to run, or known to be none; the one that was used longest ago goes first."""
@@ -43,9 +43,11 @@ class Plans:
 
     Args:
         op_seconds: how long one may be expected to take.
+        keep: is told of each plan that works on private data, and who sent it.
     """
 
-    def __init__(self, op_seconds: float) -> None:
+    def __init__(self, op_seconds: float, keep: Callable[[Plan, str], None]) -> None:
+        self.keep = keep
         self._op_seconds = op_seconds
 
     def begin(self, job: Job) -> Compute:
@@ -75,13 +77,15 @@ class Plans:
         text, leaves = args[0], args[1:]
         if private and (job.withheld or not all(map(_numbers, job.args[1:]))):
             raise OpValueError("of private values, a plan takes arrays of numbers whose shapes may be told")
-        if (reading := self.reading(job, text)) is not None:
+        if (reading := self.reading(job.store, job.op.id, text)) is not None:
             return reading
         replay = self.read(text)
         if len(replay.plan.outputs) != len(job.results):
             raise OpValueError(f"the plan has {len(replay.plan.outputs)} results, not {len(job.results)}")
         replay.check(leaves)
         if private:
+            job.plan = replay.plan.digest
+            self.keep(replay.plan, job.store.user)
             _mark(job, replay.plan)
         known, fewer = replay.known(leaves), _of_fewer_rows(job)
         if fewer is not None and ((other := replay.known(fewer)) is None or not other.steady):
@@ -90,25 +94,26 @@ class Plans:
             if known.seconds > self._op_seconds:
                 raise too_long(known.seconds, self._op_seconds)
             job.store.charge(job.results[0], known.nbytes + job.weight)
-            return Compute(job, partial(_run, replay, leaves, None), (), {}, known.seconds)
+            return Compute(job, partial(_run, replay, leaves, job, None), (), {}, known.seconds)
         room = job.store.quota_bytes - job.store.nbytes
         guard = Guard(job, room, self._op_seconds, private)
         if private:
             tried = [stand_in(arg) if isinstance(arg, Entry) else arg for arg in job.args[1:]]
             run = partial(_tried_and_run, replay, leaves, tried, fewer, guard)
             return Compute(job, run, (), {}, UNKNOWN_SECONDS)
-        return Compute(job, partial(_run, replay, leaves, guard), (), {}, UNKNOWN_SECONDS)
+        return Compute(job, partial(_run, replay, leaves, job, guard), (), {}, UNKNOWN_SECONDS)
 
-    def reading(self, job: Job, text: str) -> Compute | None:
-        """Return what reads a long text, after which an op that needs it begins anew; None: it was read, or is short.
+    def reading(self, store: SessionStore, id: int, text: str) -> Compute | None:
+        """Return what reads a long text, behind which what needs it begins anew; None: it was read, or is short.
 
         Args:
-            job: the op.
+            store: the session's.
+            id: of its message.
             text: of a plan.
         """
         if text in KEPT or len(text) <= AT_ONCE_BYTES:
             return None
-        aside = Aside(job.store, Op(job.op.id, RUN), None, [])
+        aside = Aside(store, Op(id, RUN), None, [])
         found: list[Replay | FedsockError] = []
         aside.then = lambda: KEPT.add(text, found[0])
         return Compute(aside, lambda: found.append(KEPT.get(text) or _read(text)), (), {}, UNKNOWN_SECONDS)
@@ -278,26 +283,23 @@ def _tried_and_run(
     which error comes first, would be told. Once no step of the trial depended on values, the run can't fail by them.
     """
     guard.job.public = True
-    _run(replay, tried, guard)
+    _run(replay, tried, guard.job, guard)
     if fewer is not None:
         try:
-            _run(replay, fewer, guard)
+            _run(replay, fewer, guard.job, guard)
         except FedsockError:  # something is tied to rows: it is no more than anything else made of them
             for entry in guard.job.results:
                 entry.facts = combine([entry.facts])
     guard.job.public = False
-    return _run(replay, leaves, None)
+    return _run(replay, leaves, guard.job, None)
 
 
-def _run(replay: Replay, leaves: Sequence[Any], guard: Guard | None) -> list[Any]:
+def _run(replay: Replay, leaves: Sequence[Any], job: Job, guard: Guard | None) -> list[Any]:
     try:
         return replay.run(leaves, guard)
-    except FedsockError:
-        raise
     except Exception as error:
-        where = "; ".join(getattr(error, "__notes__", []))
-        said = str(error) or type(error).__name__
-        raise op_error_class(error)(f"{said} ({where})" if where else said) from None
+        private = any(entry.facts is not OPEN for entry in job.inputs) and not isinstance(error, FedsockError)
+        raise step_failure(error, private) from None
 
 
 def _numbers(arg: Any) -> bool:

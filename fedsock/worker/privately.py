@@ -23,7 +23,8 @@ from fedsock.worker.disclosure import counted, measure_seconds, measured
 from fedsock.worker.failures import failure_of, not_run
 from fedsock.worker.forms import StandIns
 from fedsock.worker.jobs import Compute, Job
-from fedsock.worker.lineage import note
+from fedsock.worker.lineage import Constant, note
+from fedsock.worker.readable import PLAN
 from fedsock.worker.releases import RELEASE_SECONDS, Releases
 from fedsock.worker.store import Entry
 from fedsock.worker.trees import call_apart
@@ -94,7 +95,10 @@ class Privately:
             FedsockError: it can't be run; what it says was worked out from what is public, and may be told.
         """
         if (begin := self._carried_out.get(row.name)) is not None:
-            return begin(job)
+            compute = begin(job)
+            if job.plan and self._policy.asks(job.results[0].facts, job.store.user):
+                _note_run(job)
+            return compute
         key = _key(job, row)
         if key is not None and (known := self._known.get(key)) is not None:
             return _again(job, row, known)
@@ -157,6 +161,15 @@ class Privately:
             job.failure = failure_of(self._name, job, error)
             return (), {}
         return args, kwargs
+
+
+def _note_run(job: Job) -> None:
+    """Give the results of a plan's run their lineages: the plan by its digest, by which its owner can have it shown."""
+    plan = Constant(job.plan, len(job.plan))
+    plan.kind = PLAN
+    given, job.args = job.args, [plan, *job.args[1:]]
+    note(job)
+    job.args = given
 
 
 def _key(job: Job, row: Row) -> tuple[Any, ...] | None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from fedsock.ops.plans import RUN
+from fedsock.ops.training import TRAIN
 from fedsock.worker.lineage import Constant, Given, Made
 
 LINE_CHARS = 90
@@ -19,6 +21,10 @@ MOST_CHARS = 100_000
 WHOLE_CHARS = 1_000
 """Letters of one constant that are shown; what is kept of it as it is (``SMALL_BYTES``) has hardly ever more."""
 
+PLAN = "plan"
+"""The kind of the constant that stands for a plan: its digest."""
+
+_OF_PLANS = frozenset({RUN, TRAIN})
 _BINARY = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "floor_divide": "//", "remainder": "%", "power": "**",
     "matmul": "@", "bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^", "left_shift": "<<", "right_shift": ">>",
@@ -86,7 +92,7 @@ class Readable:
             text = f"{self._operand(args[0])}[{self._index(args[1])}]"
         else:
             named = [f"{name}={self._value(part)}" for name, part in node.kwargs.items()]
-            text = f"np.{node.fn}({', '.join([*map(self._value, args), *named])})"
+            text = f"{'' if node.fn in _OF_PLANS else 'np.'}{node.fn}({', '.join([*map(self._value, args), *named])})"
         return text if node.part < 0 else f"{text}[{node.part}]"
 
     def _operand(self, arg: Any) -> str:
@@ -117,6 +123,8 @@ class Readable:
         return self._plain(tree)
 
     def _constant(self, node: Constant) -> str:
+        if node.kind == PLAN:
+            return f"plan {node.value}"
         mark = "" if node.kind == "str" else self._mark(*node.shape, math.prod(node.shape))
         if node.nbytes and node.head:
             shown = ", ".join(_cut(ascii(part)) for part in node.head)

@@ -37,7 +37,9 @@ example: bob's owner looks at what was asked for, approves one of it once and de
   python -m fedsock.worker deny 2 --reason "one row's value" --config workers/bob.toml
 
 The worker may run meanwhile or not: it takes the answer up at once, or when it starts. An approval is for that
-expression on that data and for that user; it holds for any later session of theirs too.
+expression on that data and for that user; it holds for any later session of theirs too. What a plan does that a request
+names, python -m fedsock.worker show DIGEST prints; a request for results of a plan is approved as often as they may
+leave (--count), whatever else the plan is given each time.
 """
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import orjson
+
 from fedsock.errors import ExportDenied, LedgerUnwritable, QuotaExceeded, UnknownObject
+from fedsock.policy.facts import Facts, Trained
 from fedsock.policy.rules import Policy
 from fedsock.protocol.messages import Error, Op, Outcome, Request, Requested
 from fedsock.worker.approvals import Approvals
@@ -127,7 +131,44 @@ class Requests:
         if not self._policy.asks(entry.facts, store.user) or not self._approvals.any_for(store.user):
             return None
         made = _read(entry)
-        return None if made is None else self._approvals.find(store.user, digest(made))
+        found = None if made is None else self._approvals.find(store.user, digest(made))
+        return found or self._of_results(store.user, entry.facts)
+
+    def _of_results(self, user: str, facts: Facts) -> Approved | None:
+        return self._approvals.find(user, results_digest(facts)) if _is_of_plan(facts) else None
+
+    def results_left(self, user: str, facts: Facts) -> int:
+        """Return how many results of a plan its owner has approved for a user that have not left.
+
+        Args:
+            user: whose they would be.
+            facts: that the results would have.
+        """
+        if not (_is_of_plan(facts) and self._policy.asks(facts, user) and self._approvals.any_for(user)):
+            return 0
+        return self._approvals.left(user, results_digest(facts))
+
+    def file_results(self, store: SessionStore, facts: Facts, times: int, why: str) -> tuple[Asked, str]:
+        """Write down that a user asks for results of a plan; returns the request, and where it stands.
+
+        Args:
+            store: of who asks.
+            facts: that the results would have.
+            times: how many.
+            why: the scientist's words.
+
+        Raises:
+            ExportDenied: they are of no plan, so the owner has nothing to read.
+            QuotaExceeded, LedgerUnwritable: it can't be written down.
+        """
+        if not _is_of_plan(facts):
+            raise ExportDenied("it can't be asked for: it is no result of a plan on data sets as they are")
+        asked = self._approvals.file(
+            store.user, results_digest(facts), why, f"{times} results of a plan", _results_text(facts, times), 0
+        )
+        self._answer_at_once(asked)
+        state, _ = self._approvals.outcome(asked.number, store.user) or ("waiting", "")
+        return asked, state if state in ("waiting", "approved") else "denied"
 
     def use(self, found: Approved) -> None:
         """Use an approval once, before the value leaves.
@@ -269,6 +310,36 @@ def _read(entry: Entry) -> list[Made | Given | Constant] | None:
     """Return all that a private value was made of; None when it is too much."""
     lineage = entry.lineage
     return None if lineage is None or lineage is TOO_LONG else flat(lineage)
+
+
+def _is_of_plan(facts: Facts) -> bool:
+    return isinstance(facts.form, Trained) and facts.form.kind == "plan"
+
+
+def results_digest(facts: Facts) -> str:
+    """Return what stands in requests and approvals for results of a plan on some data sets, by their names.
+
+    The fewest rows of a step are part of it: who was asked about steps of a hundred rows has not allowed single ones.
+
+    Args:
+        facts: that the results have.
+    """
+    assert isinstance(facts.form, Trained)  # noqa: S101
+    return hashlib.sha256(
+        orjson.dumps(["results", facts.form.name, facts.form.rows, sorted(facts.sources)])
+    ).hexdigest()
+
+
+def _results_text(facts: Facts, times: int) -> str:
+    """Return what is asked for, as its owner reads it."""
+    assert isinstance(facts.form, Trained)  # noqa: S101
+    data = ", ".join(f"data[{name!a}]" for name in sorted(facts.sources))
+    rows = f", {facts.form.rows} rows or more at a time" if facts.form.rows else ""
+    return (
+        f"plan {facts.form.name}\n  on {data}{rows}\n  {times} times (approve … --count {times}), each time with "
+        "arguments that the session chooses then; crafted ones can make a result show a row\n"
+        f"python -m fedsock.worker show {facts.form.name} prints the plan"
+    )
 
 
 def _shape_of(entry: Entry) -> str:

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from fedsock.errors import ConfigError, OpCancelled, OpTypeError, TaskFailed, UnknownOp, UnsupportedValue
-from fedsock.policy.facts import OPEN, TASK_SOURCE, combine, known, trained
+from fedsock.policy.facts import OPEN, TASK_SOURCE, Facts, combine, known, trained
 from fedsock.policy.terms import Agreement
 from fedsock.worker.arguments import held_value, resolve
 from fedsock.worker.complaints import suggestion
@@ -73,6 +73,17 @@ class Task:
     def source(self) -> str:
         """The name of what it makes among the sources of a value: that is private whatever the data."""
         return TASK_SOURCE + self.name
+
+    def facts(self, inputs: Sequence[Facts] = ()) -> Facts:
+        """Return what is known of what it makes.
+
+        Args:
+            inputs: facts of its arguments that aren't open.
+        """
+        private = [dataset for dataset in self.data.values() if dataset.private]
+        rows = [len(dataset.array) for dataset in private if dataset.array.ndim]
+        sources = combine(inputs).sources | {self.source} | {dataset.name for dataset in private}
+        return known(sources, trained("task", self.name, (), inputs, rows) if self.leaves else None)
 
     @property
     def agreed(self) -> Agreement:
@@ -139,13 +150,8 @@ class Tasks:
         task = self._tasks.get(name)
         if task is None:
             raise UnknownOp(f"{self._worker} has no task {name!r}{suggestion(name, self._tasks)}")
-        private = [dataset for dataset in task.data.values() if dataset.private]
-        rows = [len(dataset.array) for dataset in private if dataset.array.ndim]
-        inputs = [entry.facts for entry in job.inputs if entry.facts is not OPEN]
-        form = trained("task", name, (), inputs, rows) if task.leaves else None
-        sources = combine(inputs).sources | {task.source} | {dataset.name for dataset in private}
         first = job.results[0]
-        first.facts, first.run = known(sources, form), Run()
+        first.facts, first.run = task.facts([entry.facts for entry in job.inputs if entry.facts is not OPEN]), Run()
         job.store.charge(first, job.weight)
         # Whether it fails, and its result's type, dtype, shape and size, are told where the value itself may leave;
         # that it was given what is withheld changes nothing of it.

@@ -5,13 +5,13 @@ What leaves is told by the facts of the result, which name the loss's digest and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
-from fedsock.errors import OpCancelled, OpFailed, OpTypeError, OpValueError, PlanMismatch
+from fedsock.errors import FedsockError, OpCancelled, OpFailed, OpTypeError, OpValueError, PlanMismatch
 from fedsock.ops.schema import NUMERIC_KINDS
 from fedsock.plan.batches import sizes
 from fedsock.plan.boxes import autograd
@@ -25,11 +25,12 @@ from fedsock.plan.trees import filled, flatten, references
 from fedsock.plan.watching import Inside
 from fedsock.policy.facts import OPEN, Facts, Trained, combine, known, trained
 from fedsock.policy.rules import Policy
+from fedsock.policy.terms import TrainTerms
 from fedsock.protocol.values import Reference
 from fedsock.typing import Array
 from fedsock.worker.arguments import held_value, resolve
 from fedsock.worker.emitting import Emitter
-from fedsock.worker.failures import too_long
+from fedsock.worker.failures import step_failure, too_long
 from fedsock.worker.jobs import Compute, Job
 from fedsock.worker.plans import UNKNOWN_SECONDS, Guard, Plans, another, is_data_set
 from fedsock.worker.store import Entry, Run
@@ -54,6 +55,8 @@ class Task:
         state: of the optimizer.
         private: some of it is.
         own: of each leaf of data: it is the owner's.
+        steps: how many it takes.
+        sizes: how many rows a batch has: one or two numbers, the larger first.
     """
 
     loss: Replay
@@ -65,16 +68,8 @@ class Task:
     state: State
     private: bool
     own: list[bool]
-
-    @property
-    def steps(self) -> int:
-        """How many steps it takes."""
-        return sum(self.sizes.values()) * self.settings.epochs
-
-    @property
-    def sizes(self) -> Mapping[int, int]:
-        """How many rows a batch has, at most two numbers, and how many batches of an epoch have so many."""
-        return sizes(len(self.data[0]), self.settings.batch_size, self.settings.min_rows)
+    steps: int
+    sizes: tuple[int, ...]
 
     def inputs(self, params: Sequence[Array], batch: Sequence[Array]) -> list[Array]:
         """Return the loss's inputs for a batch."""
@@ -131,10 +126,14 @@ class Trainings:
         if kwargs or not 4 <= len(args) <= 5:
             raise OpTypeError("it takes a loss, parameters, data, settings and a state, by position")
         _check_private(job)
-        if type(args[0]) is str and (reading := self._plans.reading(job, args[0])) is not None:
+        if type(args[0]) is str and (reading := self._plans.reading(job.store, job.op.id, args[0])) is not None:
             return reading
+        sources = combine(entry.facts for entry in job.inputs).sources
         private = any(entry.facts is not OPEN for entry in job.inputs)
-        task = self._task(args, self._least_rows(job), private, _owners(job))
+        task = self._task(args, least_rows(self._policy, sources, job.store.user), private, _owners(job))
+        if private:
+            job.plan = task.loss.plan.digest
+            self._plans.keep(task.loss.plan, job.store.user)
         for entry in job.results:
             entry.facts = _facts(job, task)
         job.results[0].run = job.results[1].run = Run()
@@ -162,25 +161,35 @@ class Trainings:
         settings = replace(given, min_rows=max(least, given.min_rows))
         old = args[4] if len(args) > 4 else None
         state = State.start(settings, params) if old is None else State.from_tree(old, settings, params)
-        task = Task(loss, by, on, params, data, settings, state, private, own)
-        loss.check(task.example(max(task.sizes)))
+        counts = sizes(len(data[0]), settings.batch_size, settings.min_rows)
+        steps, ordered = sum(counts.values()) * settings.epochs, tuple(sorted(counts, reverse=True))
+        task = Task(loss, by, on, params, data, settings, state, private, own, steps, ordered)
+        loss.check(task.example(task.sizes[0]))
         return task
-
-    def _least_rows(self, job: Job) -> int:
-        """Return how many rows a step has at least, by what the owners of the data say."""
-        sources = combine(entry.facts for entry in job.inputs).sources
-        terms = (self._policy.terms(source, job.store.user).train for source in sources)
-        return max((one.min_rows for one in terms if one is not None), default=1)
 
     def _seconds(self, task: Task) -> float:
         """Return how long it takes, as far as is known."""
-        known = task.known(max(task.sizes))
+        known = task.known(task.sizes[0])
         if known is None:
             return UNKNOWN_SECONDS
         seconds = known.seconds * task.steps
         if seconds > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
         return seconds
+
+
+def least_rows(policy: Policy, sources: Iterable[str], user: str) -> int:
+    """Return the rows below which a remainder is no step of its own, by what the owners of the data say.
+
+    Args:
+        policy: the owner's.
+        sources: the private data sets.
+        user: whose training it is.
+    """
+    agreed = (policy.terms(source, user) for source in sources)
+    # Where the owner is asked, as many as are the rule otherwise.
+    terms = (one.train or (TrainTerms() if one.export == "ask" else None) for one in agreed)
+    return max((one.min_rows for one in terms if one is not None), default=1)
 
 
 class _Running:
@@ -197,7 +206,10 @@ class _Running:
     def __call__(self, *, emit: Emitter) -> tuple[dict[str, Any], dict[str, Any]]:
         task, job = self._task, self._job
         plan, gradient = task.loss.plan, task.loss.gradient(task.by)
-        self._try()
+        try:
+            self._try()
+        except Exception as error:
+            raise step_failure(error, task.private and not isinstance(error, FedsockError)) from None
         job.public = False  # from here on, what would go wrong could depend on private values
 
         def value_and_grad(params: Sequence[Array], batch: Sequence[Array]) -> tuple[Any, Sequence[Array]]:
@@ -217,19 +229,19 @@ class _Running:
         private values: whether a training failed is told.
         """
         task = self._task
-        for rows in sorted(task.sizes, reverse=True):
+        for rows in task.sizes:
             self._find_out(task.example(rows))
         # What isn't made of data sets as they are stays anyway.
         if isinstance(self._job.results[0].facts.form, Trained) and any(task.own):
-            most = max(task.sizes)
+            most = task.sizes[0]
             try:
                 self._find_out(task.example(most, another(most)))
-            except (OpFailed, ValueError, IndexError) as error:
+            except (OpFailed, ValueError, IndexError):
                 raise OpValueError(
-                    "on private rows a loss takes any number of them; with what the session gives this one does not: "
-                    f"what is as long as the rows are would bring back something of each ({error})"
+                    "on private rows a loss takes any number of them, and with what the session gives this one "
+                    "doesn't: what is as long as the rows are would bring back something of each"
                 ) from None
-        known = task.known(max(task.sizes))
+        known = task.known(task.sizes[0])
         if known is not None and (seconds := known.seconds * task.steps) > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
 
@@ -307,7 +319,7 @@ def _nbytes(task: Task) -> int:
     """Return how much memory it takes at most, beside what there is: parameters, gradients, moments and a batch."""
     params = sum(leaf.nbytes for leaf in task.params)
     moments = sum(leaf.nbytes for moment in task.state.moments for leaf in moment)
-    rows = max(task.sizes)
+    rows = task.sizes[0]
     batch = sum(leaf[:rows].nbytes for leaf in task.data)
     if len(task.data[0]) > rows:
         batch += ORDER_BYTES * len(task.data[0])

@@ -55,6 +55,7 @@ class VirtualWorker:
                 ledger=memory.ledger,
                 audit=memory.audit,
                 approvals=memory.approvals,
+                plans=memory.plans,
                 answering=answering,
                 tasks=tasks,
             )

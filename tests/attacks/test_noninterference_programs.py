@@ -366,7 +366,7 @@ MUTATIONS: dict[str, tuple[Any, str, Any]] = {
     "plans are run on private values at once": (
         plans,
         "_tried_and_run",
-        lambda replay, leaves, tried, fewer, guard: plans._run(replay, leaves, guard),
+        lambda replay, leaves, tried, fewer, guard: plans._run(replay, leaves, guard.job, guard),
     ),
     "trainings are tried on private values": (training.Task, "example", on_values),
     "steps may depend on private values": (plans.Guard, "depends", lambda guard, step, reads: None),

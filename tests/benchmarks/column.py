@@ -10,9 +10,11 @@ from tests.benchmarks.figures import Figure, failed
 from tests.benchmarks.large import transfers
 from tests.benchmarks.learning import empty_rounds, plans
 from tests.benchmarks.many import idle_workers, virtual_workers
+from tests.benchmarks.models import large_rounds, peaks
 from tests.benchmarks.private import noisy_releases, private_rows
 from tests.benchmarks.roads import Road, roads
 from tests.benchmarks.rounds import Effort
+from tests.benchmarks.simulation import simulations
 from tests.benchmarks.small import latency, pipelined
 from tests.benchmarks.startup import startup
 
@@ -34,6 +36,9 @@ ALONE: dict[str, Callable[[Effort], AsyncIterator[Figure]]] = {
     "dp": noisy_releases,
     "plan": plans,
     "fit": empty_rounds,
+    "models": large_rounds,
+    "peaks": peaks,
+    "simulation": simulations,
     "digits": federated_digits,
     "start": startup,
 }

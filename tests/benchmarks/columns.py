@@ -51,7 +51,7 @@ class Request:
     def seconds(self) -> float:
         """After which it is ended."""
         longer = sum(seconds for case, seconds in LONG_SECONDS.items() if case in self.only)
-        return 90.0 if self.name in PEERS else 200.0 + longer
+        return 90.0 if self.name in PEERS else 600.0 + longer
 
     @property
     def missing(self) -> bool:

@@ -39,6 +39,13 @@ class Child:
             self.line = (await self._process.stdout.readline()).decode().strip()
         return self.line
 
+    async def stop(self) -> None:
+        """Have it end by itself, by SIGTERM."""
+        assert self._process is not None
+        self._process.terminate()
+        async with asyncio.timeout(START_SECONDS):
+            await self._process.wait()
+
     async def kill(self) -> None:
         """End it with SIGKILL; again is harmless."""
         if self._process is None:
@@ -82,6 +89,13 @@ class HubChild:
             self._child = Child("fedsock.hub", "--port", str(self.port))
         await self._child.start()
         self.url = self._child.line.split()[-1]
+
+    async def stop(self) -> None:
+        """Have it end by itself, by SIGTERM."""
+        assert self._process is not None
+        self._process.terminate()
+        async with asyncio.timeout(START_SECONDS):
+            await self._process.wait()
 
     async def kill(self) -> None:
         """End it with SIGKILL."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,16 +148,50 @@ def test_script(name: str) -> None:
     assert not missing, f"{missing} not in\n{printed}"
 
 
+def executed(name: str, tmp_path: Path, text: str = "", instead: str = "") -> list[dict[str, Any]]:
+    """Return the outputs of a notebook that is run, by a process of its own: the kernel's libraries warn about theirs.
+
+    Args:
+        name: of the notebook.
+        tmp_path: for the one with outputs.
+        text: in its source.
+        instead: in place of the text.
+    """
+    source = (EXAMPLES / name).read_text(encoding="utf-8")
+    assert all(not cell.get("outputs") for cell in json.loads(source)["cells"])
+    assert source.count(text) == 1 or not text
+    begun, ended = tmp_path / "begun.ipynb", tmp_path / "ended.ipynb"
+    begun.write_text(source.replace(text, instead) if text else source, encoding="utf-8")
+    run("-c", EXECUTE, str(begun), str(EXAMPLES), str(ended))
+    cells = json.loads(ended.read_text(encoding="utf-8"))["cells"]
+    return [output for cell in cells for output in cell.get("outputs", ())]
+
+
+def printed_in(outputs: list[dict[str, Any]]) -> str:
+    return "".join("".join(output.get("text", "")) for output in outputs)
+
+
+def test_every_notebook_is_run() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.ipynb")} == {"01_bob.ipynb", "08_fedavg_digits.ipynb"}
+
+
 def test_notebook(tmp_path: Path) -> None:
-    """In a process of its own: the kernel's libraries warn about what isn't ours."""
-    notebook = EXAMPLES / "01_bob.ipynb"
-    assert all(not cell.get("outputs") for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"])
-    executed = tmp_path / "executed.ipynb"
-    run("-c", EXECUTE, str(notebook), str(EXAMPLES), str(executed))
-    cells = json.loads(executed.read_text(encoding="utf-8"))["cells"]
-    outputs = [output for cell in cells for output in cell.get("outputs", ())]
-    text = "".join("".join(output.get("text", "")) for output in outputs)
+    outputs = executed("01_bob.ipynb", tmp_path)
+    text = printed_in(outputs)
     for promised in ("told right", "ExportDenied: bob keeps object", "bob's worker ended with code 0"):
         assert promised in text
     tables = [output["data"]["text/html"] for output in outputs if "text/html" in output.get("data", {})]
     assert len(tables) == 2, "the handle and the pointer show a table each"
+
+
+def test_notebook_of_a_fit(tmp_path: Path) -> None:
+    """One picture of the partition, one of the fit that is drawn anew each round, one line that is written anew."""
+    outputs = executed("08_fedavg_digits.ipynb", tmp_path, "rounds=20", "rounds=3")
+    text = printed_in(outputs)
+    assert "ExportDenied: w0 keeps data set 'x'" in text and "of the images that nobody trained on" in text
+    data = [output["data"] for output in outputs if "data" in output]
+    lines = ["".join(one["text/plain"]) for one in data if "image/png" not in one]
+    assert len(lines) == 2 and lines[0].startswith("'sha256:")
+    assert lines[1].startswith("round 3/3 · 10 workers · loss ")
+    pictures = [base64.b64decode(one["image/png"]) for one in data if "image/png" in one]
+    assert [picture[:4] for picture in pictures] == [b"\x89PNG"] * 2

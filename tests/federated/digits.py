@@ -26,14 +26,19 @@ WAYS: Mapping[str, Callable[[Any, int], list[Any]]] = {
 """How rows come to the ten workers: (labels, seed) -> the rows of each."""
 
 
-def digits(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return four fifths of the rows to learn from, and the rest to test on; pixels between 0 and 1."""
+def rows() -> tuple[Any, Any]:
+    """Return all images, pixels between 0 and 1, and what they show."""
     halves = [np.load(DATA / f"{name}_digits.npz") for name in ("alice", "bob")]
-    x = np.concatenate([half["pixels"] for half in halves]) / 16
-    y = np.concatenate([half["labels"] for half in halves]).astype(np.int64)
+    x, y = (np.concatenate([half[key] for half in halves]) for key in ("pixels", "labels"))
+    return x / 16, y.astype(np.int64)
+
+
+def digits(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return four fifths of the rows to learn from, and the rest to test on."""
+    x, y = rows()
     order = np.random.default_rng(seed).permutation(len(y))
     cut = len(y) * 4 // 5
-    train, test = ({"x": x[rows], "y": y[rows]} for rows in (order[:cut], order[cut:]))
+    train, test = ({"x": x[some], "y": y[some]} for some in (order[:cut], order[cut:]))
     return train, test
 
 
@@ -57,6 +62,13 @@ def cross_entropy(params: Any, x: Any, y: Any) -> Any:
     return (np.log(np.exp(z).sum(axis=1)) - (z * wanted).sum(axis=1)).mean()
 
 
+def loss_plan() -> Any:
+    """Return the loss as a plan."""
+    loss = fedsock.plan(cross_entropy)
+    loss.trace(begun(0), *rows())
+    return loss
+
+
 def accuracy(params: Any, test: Mapping[str, Any]) -> float:
     """Return the share of digits that are read rightly."""
     return float(np.mean(scores(params, test["x"]).argmax(axis=1) == test["y"]))
@@ -64,8 +76,7 @@ def accuracy(params: Any, test: Mapping[str, Any]) -> float:
 
 async def fitted(parts: Sequence[Mapping[str, Any]], params: Any, rounds: int, seed: int) -> FitResult:
     """Learn at workers that let nothing leave but what is trained by this loss."""
-    loss = fedsock.plan(cross_entropy)
-    loss.trace(params, parts[0]["x"], parts[0]["y"])
+    loss = loss_plan()
     policy = {"train": {"plans": [loss.digest], "min_rows": 1}}
     async with fedsock.Hub(port=0) as hub:
         await hub.virtual_workers(len(parts), data=parts, policy=policy)

@@ -88,6 +88,10 @@ class Bending(LeastSquares):
         self.before = before
         self.tries: list[tuple[int, str]] = []
 
+    @property
+    def about(self) -> str:
+        return "LeastSquares"
+
     def start(self, worker: Any, params: Any, job: Job) -> Reply:
         self.tries.append((job.round, worker.name))
         if self.before is not None:

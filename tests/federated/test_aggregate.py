@@ -54,6 +54,30 @@ def test_sums_are_in_float64() -> None:
     assert folded.mean()[0].tolist() == [np.float32(1 / 3)] * 3
 
 
+def test_many_numbers_give_the_bits_that_one_sum_gives() -> None:
+    rng = np.random.default_rng(0)
+    shape = (3, aggregate.BLOCK // 2 + 5)  # the last block is a part only, and the rows begin within blocks
+    leaves = [rng.normal(size=shape).astype(dtype) for dtype in (np.float32, np.float64, np.float16)]
+    like = {"one": leaves[0], "other": np.zeros((), np.float64), "none": np.zeros((0, 2), np.float32)}
+    folded, total = WeightedMean(like), np.zeros(shape)
+    for n, leaf in zip((7, 100, 13), leaves, strict=True):
+        folded.add({"one": leaf, "other": np.float64(n), "none": np.zeros((0, 2), np.float32)}, n)
+        total += np.multiply(leaf, n, dtype=np.float64)
+    mean = folded.mean()
+    assert np.array_equal(mean["one"], (total / 120).astype(np.float32))
+    assert mean["other"] == (7 * 7 + 100 * 100 + 13 * 13) / 120 and mean["none"].shape == (0, 2)
+
+
+def test_adding_takes_no_memory() -> None:
+    size = 1 << 20
+    folded, update = WeightedMean([np.zeros(size)]), np.ones(size)
+    tracemalloc.start()
+    folded.add([update], 3)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < update.nbytes // 8
+
+
 def test_it_holds_one_accumulator_however_many_updates() -> None:
     size = 1 << 17
     like = [np.zeros(size)]
@@ -122,6 +146,7 @@ def leaf(value: Any) -> Any:
         (changed(n=3.0), "a float"),
         (changed(n=None), "a NoneType"),
         (changed(loss=np.nan), "loss is NaN"),
+        (changed(loss=-1e271), "loss is NaN, infinite or absurd"),
         (changed(loss="low"), "loss is no number"),
         (changed(loss=np.zeros(2)), "loss is no number"),
         (changed(loss=np.array("x")), "loss is no number"),
@@ -130,7 +155,7 @@ def leaf(value: Any) -> Any:
         (changed(metrics={f"m{n}": 1 for n in range(101)}), "at most 100"),
         (changed(metrics={1: 1}), "name of a metric"),
         (changed(metrics={"x" * 101: 1}), "name of a metric"),
-        (changed(metrics={"acc": np.inf}), "'acc' is NaN or infinite"),
+        (changed(metrics={"acc": np.inf}), "'acc' is NaN, infinite or absurd"),
         (changed(metrics={"acc": None}), "'acc' is no number"),
     ],
 )
@@ -159,3 +184,6 @@ def test_the_mean_loss_is_weighted() -> None:
     updates = [Update("a", None, 1, 1.0), Update("b", None, 3, 2.0), Update("c", None, 9)]
     assert aggregate.mean_loss(updates) == 1.75
     assert aggregate.mean_loss(updates[2:]) is None
+    # What may be told gives a mean, whatever the workers' weights.
+    worst = [aggregate.check(Update(f"w{k}", params(1), 10**9, 1e140), LIKE) for k in range(1000)]
+    assert aggregate.mean_loss(worst) == 1e140

@@ -123,3 +123,15 @@ def test_its_picture() -> None:
     labels = np.array([0, 0, 0, 0, 1, 1])
     shown = partition.picture(labels, [np.array([0, 1, 4, 5]), np.array([2, 3])], width=8)
     assert shown == "   0 00001111 4\n   1 0000     2"
+
+
+def test_it_is_plotted() -> None:
+    labels = np.array(["a", "a", "a", "a", "b", "b"])
+    figure = partition.plot(labels, [np.array([0, 1, 4, 5]), np.array([2, 3])])
+    (axes,) = figure.axes
+    assert [[(bar.get_y(), bar.get_height()) for bar in bars] for bars in axes.containers] == [
+        [(0, 2), (0, 2)],
+        [(2, 2), (2, 0)],
+    ]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.texts] == ["b", "a"]

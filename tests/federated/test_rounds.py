@@ -7,11 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 import fedsock
+from fedsock.errors import OpFailed
 from fedsock.federated import FedAvg, Job, LocalSGD, Reply, Trainer, rounds
 from fedsock.federated.aggregate import Update
 from fedsock.federated.result import Dropped
+from fedsock.federated.trainers import TaskTrainer
 
 SIZE = 1 << 15  # of 12 workers more than go together
 
@@ -90,6 +93,64 @@ async def test_small_updates_are_asked_for_at_once() -> None:
     assert list(outcome.workers) == hub_names(12)
 
 
+async def test_what_is_trained_is_fetched_while_others_train() -> None:
+    fetched = asyncio.Event()
+
+    class Slow(Counting):
+        def start(self, worker: Any, params: Any, job: Job) -> Reply:
+            return Last(self) if worker.name == "w11" else self
+
+        async def fetch(self, worker: str) -> Update:
+            if worker == "w10":
+                fetched.set()
+            return await super().fetch(worker)
+
+    class Last(Reply):
+        def __init__(self, trainer: Slow) -> None:
+            self._trainer = trainer
+
+        async def ready(self) -> None:
+            await asyncio.wait_for(fetched.wait(), 10)
+
+        async def fetch(self, worker: str) -> Update:
+            return await self._trainer.fetch(worker)
+
+        def cancel(self) -> None:
+            pass
+
+    setting = rounds.Setting(
+        trainer=Slow(), strategy=FedAvg(), local=LocalSGD(), config=None, seed=0, deadline=None, most_rows=10
+    )
+    async with fedsock.Hub(port=0) as hub:
+        await hub.virtual_workers(12)
+        outcome = await rounds.Attempt(setting, 1, [np.zeros(SIZE)]).run(hub.workers)
+    assert list(outcome.workers) == hub_names(12) and not outcome.dropped
+
+
+async def test_nothing_is_fetched_any_more_where_too_few_are_left() -> None:
+    class Failing(Counting):
+        async def ready(self) -> None:
+            raise OpFailed("it can't")
+
+        async def fetch(self, worker: str) -> Update:
+            raise AssertionError("in vain")
+
+    class Both(Counting):
+        def start(self, worker: Any, params: Any, job: Job) -> Reply:
+            return Failing() if worker.name < "w06" else self
+
+    trainer = Both()
+    strategy = FedAvg(min_workers=7)
+    setting = rounds.Setting(
+        trainer=trainer, strategy=strategy, local=LocalSGD(), config=None, seed=0, deadline=None, most_rows=10
+    )
+    async with fedsock.Hub(port=0) as hub:
+        await hub.virtual_workers(12)
+        outcome = await rounds.Attempt(setting, 1, [np.zeros(SIZE)]).run(hub.workers)
+    assert outcome.params is None and not outcome.workers and not trainer.order
+    assert [one.name for one in outcome.dropped] == hub_names(12)[:6]
+
+
 def hub_names(count: int) -> list[str]:
     return [f"w{k:02}" for k in range(count)]
 
@@ -101,3 +162,60 @@ def test_what_the_error_tells() -> None:
         "round 3: the strategy needs updates of 8 workers; able to take part: w0; w0 was dropped (why)"
     )
     assert text.endswith("and 2 more")
+
+
+async def test_who_is_unable_and_why() -> None:
+    async with fedsock.Hub(port=0) as hub:
+        assert "no worker is at the hub" in rounds.unable(TaskTrainer("train"), hub.workers, None)[0]
+        await hub.virtual_workers(2, tasks={"test": print})
+        assert rounds.unable(TaskTrainer("test"), hub.workers, None) == []
+        said = rounds.unable(TaskTrainer("train"), hub.workers, {"w0", "eve"})
+        assert said == ["eve isn't there", "w0 offers no task 'train' (it has test)", "w1 isn't among workers="]
+        text = str(rounds.too_few(1, 2, [], [], said * 2))
+        assert text.startswith("round 1: the strategy needs updates of 2 workers; able to take part: nobody; eve isn't")
+        assert text.endswith("and 1 more")
+
+
+class Late(Trainer, Reply):
+    """Gives each worker's own numbers, each after so many turns of the loop."""
+
+    def __init__(self, turns: dict[str, int]) -> None:
+        self._turns = turns
+
+    def start(self, worker: Any, params: Any, job: Job) -> Reply:
+        return self
+
+    async def ready(self) -> None:
+        pass
+
+    async def fetch(self, worker: str) -> Update:
+        for _ in range(self._turns[worker]):
+            await asyncio.sleep(0)
+        rng = np.random.default_rng(int(worker[1:]))
+        return Update(worker, [rng.normal(size=50) * 10.0 ** rng.integers(-9, 9)], int(rng.integers(1, 999)))
+
+    def cancel(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("together", [0, 1 << 20], ids=["large", "small"])
+async def test_whoever_comes_first_the_bits_are_the_same(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "TOGETHER_BYTES", together)
+    names, found = hub_names(12), set()
+    async with fedsock.Hub(port=0) as hub:
+        await hub.virtual_workers(12)
+        for order in range(30):
+            turns = dict(zip(names, np.random.default_rng(order).permutation(12).tolist(), strict=True))
+            setting = rounds.Setting(
+                trainer=Late(turns),
+                strategy=FedAvg(),
+                local=LocalSGD(),
+                config=None,
+                seed=0,
+                deadline=30,
+                most_rows=999,
+            )
+            outcome = await rounds.Attempt(setting, 1, [np.zeros(50)]).run(hub.workers)
+            assert list(outcome.workers) == names
+            found.add(outcome.params[0].tobytes())
+    assert len(found) == 1

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 import fedsock
-from fedsock.errors import PlanMismatch, PointerReleased, UpdateRejected
+from fedsock.errors import (
+    ConfigError,
+    NotDifferentiable,
+    NotTraceable,
+    PlanMismatch,
+    PointerReleased,
+    UpdateRejected,
+)
 from fedsock.federated import Job, LocalSGD, PointerReply, partition
 from fedsock.federated.local import seed_of
 from fedsock.federated.trainers import LossTrainer, TaskTrainer
@@ -101,6 +109,67 @@ async def test_a_loss_is_trained_on_the_workers_data_sets() -> None:
     assert trainer.serves(bob) and not LossTrainer(loss, ("x", "a"), {}).serves(bob)
     with pytest.raises(PlanMismatch):
         LossTrainer(loss, ("x", "y"), [np.zeros(3)]).start(bob, params, Job(1, 5, {}, {}))
+    assert trainer.about == f"{loss.digest} on x, y"
+    assert (
+        trainer.lacks(bob) == ""
+        and LossTrainer(loss, ("x", "a"), {}).lacks(bob) == "has no data set 'a' (it has x, y, z)"
+    )
+
+
+BOB: Any = SimpleNamespace(
+    datasets={"x": np.ones((4, 3)), "y": np.ones(4), "row": np.ones(4), "s": np.array(["a"] * 4)}
+)
+W = {"w": np.zeros(3)}
+
+
+def test_what_nobody_can_train_is_told_before_the_first_round() -> None:
+    def begun(function: Any, *data: str) -> LossTrainer:
+        return LossTrainer(fedsock.plan(function), data or ("x", "y"), W)
+
+    def squares(params: Any, x: Any, y: Any) -> Any:
+        return np.mean((x @ params["w"] - y) ** 2)
+
+    with pytest.raises(PlanMismatch, match=r"@fedsock\.plan"):
+        LossTrainer(squares, ("x", "y"), W)
+    with pytest.raises(PlanMismatch, match=r"squares\(params, x, y\) takes others: .*data=\('x',\)"):
+        begun(squares, "x")
+    assert begun(squares).about is None
+    for function, error, said in [
+        (lambda p, x, y: 1.0 if x.sum() > 0 else 0.0, NotTraceable, "np.where"),
+        (lambda p, x, y: np.mean(np.fft.fft(x @ p["w"]).real), NotDifferentiable, r"fft.*test_trainers\.py"),
+        (lambda p, x, y: (np.mean(x @ p["w"]), 1), NotDifferentiable, "tree"),
+        (lambda p, x, y: np.mean(x @ p["v"]), KeyError, "v"),
+    ]:
+        with pytest.raises(error, match=said):
+            begun(function).prepare([BOB])
+    with pytest.raises(PlanMismatch, match="params"):
+        trained = fedsock.plan(squares).trace(W, BOB.datasets["x"], BOB.datasets["y"])
+        LossTrainer(trained, ("x", "y"), [W["w"]]).prepare([BOB])
+    begun(squares).prepare([])
+
+
+def test_a_loss_is_recorded_for_the_first_worker_whose_rows_it_takes() -> None:
+    program = fedsock.plan(lambda p, x, y: np.mean((x @ p["w"] - y) ** 2))
+    odd: Any = SimpleNamespace(datasets={"x": np.ones((4, 9)), "y": np.ones(4)})
+    LossTrainer(program, ("x", "y"), W).prepare([odd, BOB])
+    assert program.traced
+    with pytest.raises(ValueError, match="matmul"):
+        LossTrainer(fedsock.plan(program._function), ("x", "y"), W).prepare([odd, odd])
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"epoch": 2}, "round 3: settings: there is no 'epoch'; there are .*epochs"),
+        ({"epochs": 0}, "round 3: epochs: expected 1"),
+        ({"learning_rate": "fast"}, "round 3: learning_rate: expected a number"),
+    ],
+)
+def test_settings_that_cant_be_are_told_before_anything_is_sent(config: Any, said: str) -> None:
+    trainer = LossTrainer(loss, ("x", "y"), W)
+    trainer.check(Job(3, 5, LocalSGD().to_dict(), {"epochs": 2}))
+    with pytest.raises(ConfigError, match=said):
+        trainer.check(Job(3, 5, LocalSGD().to_dict(), config))
 
 
 async def test_a_fit_of_a_loss_is_central_gradient_descent_and_a_plain_loop() -> None:

@@ -117,6 +117,27 @@ async def test_a_forgotten_link_writes_no_more(writer: Writer) -> None:
     serving.cancel()
 
 
+async def test_what_one_link_took_the_room_of_is_written_once_that_link_is_forgotten(writer: Writer) -> None:
+    here, there = memory_pair(limit_bytes=1 << 30)
+    serving = asyncio.create_task(writer.serve(here))
+    hung, others = [link(f"hung-{number}@aaaa") for number in range(40)], link()
+    for one in hung:  # each window is small at first; together they take it all, and nobody acknowledges
+        one.send_stream(memoryview(bytes(1 << 20)))
+    writer.wake(hung)
+    await asyncio.wait_for(writer.drained(), 5)
+    others.send_stream(memoryview(bytes(1000)))
+    writer.flush(others)
+    assert others.queued_stream_bytes
+    others.send(b"{}")
+    writer.flush(others)
+    assert not others.queued_messages  # what is small never waits for what is large
+    for one in hung:
+        writer.forget(one)
+    while others.queued_stream_bytes:  # nobody writes anything else, and nobody asks
+        await asyncio.wait_for(there.recv(), 5)
+    serving.cancel()
+
+
 async def test_news_are_made_when_there_is_room_and_once(writer: Writer) -> None:
     here, there = memory_pair(limit_bytes=1)
     serving = asyncio.create_task(writer.serve(here))

@@ -31,6 +31,12 @@ def test_they_travel_and_come_back() -> None:
     assert hash(settings) == hash(Training.from_dict(settings.to_dict()))
 
 
+def test_numpys_scalars_are_numbers_too() -> None:
+    given = Training.from_dict({"learning_rate": np.float32(0.5), "epochs": np.int64(3), "per_batch": np.bool_(True)})
+    assert given == Training(learning_rate=0.5, epochs=3, per_batch=True)
+    assert type(given.learning_rate) is float and type(given.epochs) is int
+
+
 WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"optimizer": "sdg"}, OpValueError, "optimizer: one of sgd, adam, adamw"),
     ({"optimizer": np.zeros(3)}, OpValueError, "optimizer"),
@@ -41,7 +47,9 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"learning_rate": 10**400}, OpValueError, "learning_rate"),
     ({"learning_rate": True}, OpTypeError, "learning_rate: expected a number, not bool"),
     ({"learning_rate": "0.1"}, OpTypeError, "learning_rate"),
-    ({"learning_rate": np.float64(0.1)}, OpTypeError, "learning_rate"),
+    ({"learning_rate": np.array(0.1)}, OpTypeError, "learning_rate"),
+    ({"learning_rate": np.datetime64("2020-01-01")}, OpTypeError, "learning_rate"),
+    ({"epochs": np.float64(2)}, OpTypeError, "epochs"),
     ({"momentum": 1.0}, OpValueError, "momentum: expected a finite number 0 or more, below 1"),
     ({"momentum": None}, OpTypeError, "momentum"),
     ({"weight_decay": -1e-9}, OpValueError, "weight_decay"),
@@ -64,7 +72,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"seed": None}, OpTypeError, "seed"),
     ({"seed": [1, [2]]}, OpTypeError, "seed"),
     ({"per_batch": 1}, OpTypeError, "per_batch"),
-    ({"nesterov": True}, OpValueError, "there is no 'nesterov'"),
+    ({"nesterov": True}, OpTypeError, "there is no 'nesterov'"),
 ]
 
 

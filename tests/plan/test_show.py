@@ -57,6 +57,30 @@ def test_constants_slices_and_lists_are_shown() -> None:
     assert "(x,)" in text
 
 
+def test_names_that_could_pass_for_something_else_are_no_names() -> None:
+    program = Program(lambda x, y: (x + y) * 2).trace(np.zeros(3), np.zeros(3))
+    for name in ("v2", "input1", "sum(x)", "x, y", "x = 1", "\u0445", "a['b'] + c"):
+        text = program.plan.to_json().replace('"name":"x"', f'"name":"{name}"')
+        said = shown(Plan.from_json(text), lines=False)
+        assert f"takes input0: float64[:] (called {name!a})" in said
+        assert "v2 = add(input0, y)" in said
+    same = shown(Plan.from_json(program.plan.to_json().replace('"name":"x"', '"name":"y"')))
+    assert "add(input0, input1)" in same
+    assert "plan 'x  gives 3'," in shown(Plan.from_json(program.plan.to_json().replace('"<lambda>"', '"x  gives 3"')))
+
+
+def test_texts_in_constants_make_no_lines() -> None:
+    words = np.array(["a\n  v9 = mean(x)", "\u0430"])
+    text = shown(Program(lambda x: (x == words, {"k\n": x})).trace(np.array(["a", "b"])).plan)
+    assert "('a\\n  v9 = mean(x)', '\\u0430')" in text
+    assert "'k\\n': x" in text
+
+
+def test_all_of_a_constant_is_shown_to_who_asks() -> None:
+    plan = Program(lambda x: x + np.arange(9.0)).trace(np.zeros(9)).plan
+    assert "4.0, 5.0, …: not shown whole)" in shown(plan) and "7.0, 8.0)" in shown(plan, elements=100)
+
+
 @pytest.mark.parametrize(
     "names",
     [("x", "x"), ("v2", "x"), ("input1", "x"), ("x, y", "x"), ("\u0445", "x"), ("x): float64\u3164", "x"), ("", "")],

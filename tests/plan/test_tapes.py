@@ -10,7 +10,7 @@ import pytest
 from autograd.core import VSpace, vspace
 
 from fedsock.ops import TABLE
-from fedsock.plan.tapes import Tape, Unrecorded, known, noted
+from fedsock.plan.tapes import Tape, Unrecorded, noted, untaped
 
 
 def test_primitives_and_ops_are_done_again() -> None:
@@ -75,7 +75,7 @@ def test_what_has_no_box_is_refused() -> None:
         anp.any(tape.input(np.ones(2)))
 
 
-def test_what_is_known_is_no_box() -> None:
-    assert known(3) == 3
+def test_what_is_untaped_is_no_box() -> None:
+    assert untaped(3) == 3
     with pytest.raises(Unrecorded):
-        known(Tape().input(np.ones(1)))
+        untaped(Tape().input(np.ones(1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,20 @@ def test_plans_in_plans() -> None:
     assert np.array_equal(Program(lambda x: inner(x, 2)["twice"] + inner(x, 3)["twice"])(ROWS), ROWS * 5)
 
 
+def test_a_plan_in_a_plan_draws_the_same_whether_it_was_recorded_before_or_not() -> None:
+    inner = Program(lambda x, rng: x + rng.normal(size=3))
+
+    def outer(x: Any, rng: Any) -> Any:
+        return inner(x, rng), inner(x, rng) + rng.normal(size=3)
+
+    rng = np.random.default_rng(7)
+    before = Program(outer).trace(ROWS, rng)
+    inner.trace(ROWS, rng)
+    assert Program(outer).trace(ROWS, rng).digest == before.digest
+    first, second = before(ROWS, rng)
+    assert np.array_equal(second, first + np.random.default_rng(7).normal(size=3))
+
+
 NOTS: dict[str, tuple[Any, str]] = {
     "a branch on a value": (lambda x: x if x.sum() > 0 else -x, "np.where"),
     "and": (lambda x: (x > 0) and x, "np.where"),
@@ -94,11 +109,27 @@ NOTS: dict[str, tuple[Any, str]] = {
     "a loop over a size": (lambda x: [x[i] for i in range(x.shape[0])], "array ops"),
     "float": (lambda x: x * float(x.sum()), "numpy's functions"),
     "a new array of a size": (lambda x: np.zeros(x.shape[0]), "like=x"),
-    "asarray": (lambda x: np.asarray(x), "numpy's functions"),
+    "asarray": (lambda x: np.asarray(x), "numpy's functions|np.stack"),
+    "an array of values": (lambda x: np.array([x.sum(), x.mean()]), r"np\.stack\(\[a, b\]\)"),
+    "a range of a size": (lambda x: np.arange(x.shape[0]), r"np\.arange\(n, like=x\)"),
+    "an index into what is here": (lambda x: np.eye(3)[x.argmax(1)], "the table as an argument"),
+    "a function of math": (lambda x: math.exp(x.sum()), r"np\.exp\(x\) for math\.exp"),
+    "int": (lambda x: x * int(x.sum()), r"np\.floor\(x\)"),
     "numpy's random": (lambda x: x + np.random.normal(size=3), "rng"),
     "a seeded generator": (lambda x: x + np.random.default_rng(0).normal(size=3), "rng"),
     "item": (lambda x: x.sum().item(), "item"),
 }
+
+
+def test_what_is_advised_can_be_recorded() -> None:
+    def advised(x: Any, table: Any) -> Any:
+        stacked = np.stack([x.sum(), x.mean()])
+        return stacked, np.arange(x.shape[0], like=x), table[x.argmax(1)], np.exp(x.sum() / 100), np.floor(x.sum())
+
+    found, x = Program(advised).trace(ROWS, np.eye(3))(2 * ROWS[:3], np.eye(3)), 2 * ROWS[:3]
+    total = x.sum()
+    want = np.stack([total, x.mean()]), np.arange(3), np.eye(3)[x.argmax(1)], math.exp(total / 100), int(total)
+    assert all(np.array_equal(one, other) for one, other in zip(found, want, strict=True))
 
 
 @pytest.mark.parametrize(("code", "advice"), NOTS.values(), ids=list(NOTS))

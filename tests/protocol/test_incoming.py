@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fedsock.protocol.flow import LEAST_CHUNK
+from fedsock.protocol.frames import CHUNK_BYTES
 from fedsock.protocol.incoming import ACK_BYTES, ACK_DELAY, Incoming
 
 
@@ -37,11 +40,12 @@ def test_many_bytes_are_acknowledged_at_once() -> None:
     assert incoming.ack_at == 2.0 + ACK_DELAY
 
 
-def test_every_second_large_frame_is_acknowledged_at_once() -> None:
+@pytest.mark.parametrize("size", [LEAST_CHUNK, CHUNK_BYTES])
+def test_every_second_large_frame_is_acknowledged_at_once(size: int) -> None:
     incoming = Incoming()
     due = []
     for seq in range(1, 5):
-        incoming.take(seq, LEAST_CHUNK, 1.0)
+        incoming.take(seq, size, 1.0)
         due.append(incoming.ack_at)
         if incoming.ack_at == 1.0:
             incoming.ack_written()

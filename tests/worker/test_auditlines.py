@@ -32,8 +32,8 @@ def test_a_line_says_what_was_decided_on_what() -> None:
 
 def test_many_sources_are_cut_and_counted() -> None:
     names = [f"x{n:03}" for n in range(MOST_NAMED + 3)]
-    assert sources_of(entry(None, *names)) == {"sources": names[:MOST_NAMED], "more_sources": 3}
-    assert sources_of(entry(None, "a")) == {"sources": ["a"]}
+    assert sources_of(entry(None, *names).facts) == {"sources": names[:MOST_NAMED], "more_sources": 3}
+    assert sources_of(entry(None, "a").facts) == {"sources": ["a"]}
 
 
 def test_how_often_the_same_was_asked() -> None:
@@ -51,3 +51,5 @@ def test_what_a_result_costs() -> None:
     assert numbers_of(entry(Aggregate(GROUP, "cov", 2)), table) == 6
     assert numbers_of(entry(Trained("plan", "sha256:1", 9)), table) == 1
     assert numbers_of(entry(Aggregate(GROUP, "sum", 1)), np.zeros(0)) == 1
+    assert numbers_of(entry(Trained("task", "train", 9)), (np.zeros(3), 9, {})) == 1
+    assert numbers_of(entry(Aggregate(GROUP, "sum", 1)), {"a": [table, 1.0], "b": (2, "x")}) == 12

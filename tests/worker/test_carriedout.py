@@ -9,10 +9,12 @@ from fedsock.ops import TABLE
 from fedsock.ops.releases import RELEASE
 from fedsock.policy.rules import Policy
 from fedsock.worker.carriedout import CARRIED_OUT, beginnings
+from fedsock.worker.plans import Plans
 
 
 def test_each_but_releases_has_a_beginning() -> None:
-    assert set(beginnings("bob", Policy({}), {}, 1.0, lambda entry, store: True)) | {RELEASE} == CARRIED_OUT
+    plans = Plans(1.0, lambda plan, user: None)
+    assert set(beginnings("bob", Policy({}), {}, plans, 1.0, lambda entry, store: True)) | {RELEASE} == CARRIED_OUT
 
 
 @pytest.mark.parametrize("name", sorted(CARRIED_OUT))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from fedsock.errors import ConfigError
+from fedsock.plan.program import Program
 from fedsock.worker.audit import verify
 from fedsock.worker.datasets import datasets_from_mapping
 from fedsock.worker.memory import Memory
+from fedsock.worker.planbook import kept_plans
 from fedsock.worker.policies import policy_of_virtual
 from fedsock.worker.tasks import tasks_of_virtual
 
@@ -51,3 +55,18 @@ def test_a_task_whose_results_may_leave_is_remembered_even_of_public_data(tmp_pa
         memory.start()
         memory.stop()
         assert (tmp_path / "state").exists() is kept
+
+
+def test_plans_that_a_policy_or_an_open_request_names_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    functions: list[Any] = [lambda x: x + 1, lambda x: x + 2, lambda x: x + 3, lambda x: x + 4]
+    plans = [Program(function).trace(np.zeros(3)).plan for function in functions]
+    listed, asked, _, last = plans
+    policy = {"export": "ask", "train": {"plans": [listed.digest]}}
+    memory = Memory("bob", datasets_from_mapping({"x": [1, 2]}, True, policy), tmp_path)
+    memory.approvals.file("ann", "1" * 64, "why", "shape", f"run(plan {asked.digest}, data['x'])", 0)
+    monkeypatch.setattr(memory.plans, "_most_plans", 3)
+    for plan in plans:
+        memory.plans.keep(plan, "ann")
+    memory.plans._writer.submit(int).result()  # type: ignore[union-attr]
+    memory.stop()
+    assert {one.plan.digest for one in kept_plans(tmp_path, print)} == {listed.digest, asked.digest, last.digest}

@@ -94,7 +94,8 @@ def test_a_failure_on_private_data_shows_nothing_of_it() -> None:
     text = text_of(lambda x, y: x + y, np.zeros(3), np.zeros(3))
     answer = ran(Driver(DATA | {"few": np.array([123.456, 7.0])}), text, ref("pay"), ref("few"))
     assert answer.code == "op_value"
-    assert "in add, written at" in answer.message and "123" not in answer.message
+    assert "failed on private data (in add, written at test_plans.py:" in answer.message
+    assert "broadcast" not in answer.message and "123" not in answer.message
 
 
 def test_withheld_values_are_refused() -> None:

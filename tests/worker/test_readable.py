@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fedsock.plan.program import Program
 from fedsock.protocol import messages as m
 from fedsock.protocol.values import to_json
-from fedsock.worker.lineage import flat
+from fedsock.worker.datasets import datasets_from_mapping
+from fedsock.worker.engine import Engine
+from fedsock.worker.lineage import digest, flat
 from fedsock.worker.readable import MOST_CHARS, Readable
 from tests.worker.driver import PEER, Driver, op, put, ref
 
@@ -139,3 +142,34 @@ def test_what_nobody_would_read_has_no_text() -> None:
     wide = [op(1 + k, "stack", [ref(name)] * 500) for k in range(2)]
     found = read(*wide, op(500, "stack", [ref(1), ref(2)]), data={name: np.zeros(3)})
     assert found.text is None and MOST_CHARS == 100_000
+
+
+def test_a_plan_is_named_by_its_digest_whoever_wrote_it_where() -> None:
+    def engine() -> Driver:
+        driver = Driver()
+        driver.engine = Engine("bob", datasets_from_mapping({"x": np.arange(200.0)}, True, "ask"))
+        driver.engine.introduce(PEER, "ann")
+        return driver
+
+    def loss(w: Any, x: Any) -> Any:
+        return np.mean((x - w) ** 2)
+
+    plan = Program(loss).trace(np.zeros(()), np.zeros(3)).plan
+    settings = to_json({"epochs": 2})
+    found = []
+    for text in (plan.to_json(), plan.to_json().replace("test_readable.py:", "other.py:").replace('"loss"', '"mean"')):
+        driver = engine()
+        driver.say(put(1, text), op(2, "train", ref(1), [to_json(np.zeros(()))], [ref("x")], settings, n=2))
+        driver.say(op(4, "run", ref(1), to_json(np.zeros(())), ref("x")), op(5, "multiply", ref(4), 2))
+        for id, said in (
+            (2, f"train(plan {plan.digest}, [array(0.)], [data['x']], {{'epochs': 2}})[0]"),
+            (5, f"v1 = run(plan {plan.digest}, <float64[]: 0.0>, data['x'])\nv1 * 2"),
+        ):
+            entry = driver.engine._sessions[PEER].entries[id]
+            order = flat(entry.lineage)  # type: ignore[arg-type]
+            assert order is not None
+            readable = Readable(order)
+            assert (readable.text, readable.flagged) == (said, 0)
+            found.append(digest(order))
+            assert driver.say(m.Request(10 + id, id, "why"))[-1].state == "waiting"
+    assert found[:2] == found[2:] and found[0] != found[1]

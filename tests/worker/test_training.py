@@ -231,7 +231,7 @@ REFUSED: list[tuple[m.Op, str]] = [
     (order(1, given([ROWS[:0], TARGETS[:0]])), "op_value"),
     (order(1, given([ROWS, 3.0])), "op_type"),
     (order(1, OPEN, learning_rate=-1.0), "op_value"),
-    (order(1, OPEN, nesterov=True), "op_value"),
+    (order(1, OPEN, nesterov=True), "op_type"),
     (order(1, OPEN, epochs="many"), "op_type"),
     (order(1, OPEN, given({"step": 0, "moments": [[]]})), "op_value"),
     (order(1, OPEN, given("state")), "op_type"),
@@ -249,6 +249,15 @@ def test_what_cannot_be_is_refused_before_it_begins(message: m.Op, code: str, ca
     told = driver.say(message, hold=True)
     assert told[-1].code == code, told
     assert driver.held == []
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_a_failing_step_says_where_it_was_written_and_nothing_of_private_values(private: bool) -> None:
+    told = Driver(DATA).say(order(1, PRIVATE if private else OPEN, params=given([np.array(0.0), np.zeros(4)])))[-1]
+    assert told.code == "op_value"
+    assert "train at bob(str, [float64[], float64[4]], [float64[30, 3], float64[30]]" in told.message
+    assert "in matmul, written at test_training.py:" in told.message
+    assert ("size 4" in told.message) is not private
 
 
 @pytest.mark.parametrize("body", [lambda off: off**2, lambda off: (off > 0).sum(), lambda off: (off.mean(), off.sum())])

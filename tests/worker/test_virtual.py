@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 
 import fedsock
 from fedsock.errors import BudgetSpent, ConfigError, QueriesSpent
+from fedsock.plan.program import Program
 from fedsock.worker.audit import verify
 from fedsock.worker.datasets import datasets_from_mapping
+from fedsock.worker.planbook import kept_plan, kept_plans
 from fedsock.worker.virtual import VirtualWorker
 
 DATA = {"x": np.linspace(1.0, 9.0, 50)}
@@ -75,3 +78,18 @@ async def test_a_folder_has_one_worker_and_is_free_when_it_ends(tmp_path: Path) 
 def test_where_nothing_private_leaves_no_folder_is_made(tmp_path: Path) -> None:
     VirtualWorker("bob", datasets_from_mapping(DATA), state=tmp_path / "state").close()
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_plans_are_kept_with_a_state_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = Program(lambda x: x.sum()).trace(DATA["x"]).plan
+    options: tuple[dict[str, Any], ...] = ({}, {"state": tmp_path / "state"})
+    for more in options:
+        async with fedsock.Hub(port=0) as hub:
+            bob = await hub.virtual_worker("bob", DATA, **more)
+            await bob.run(plan, bob.datasets["x"]).wait()
+            async with asyncio.timeout(30):
+                while more and not kept_plans(tmp_path / "state", print):
+                    await bob.ping()
+        assert list(tmp_path.iterdir()) == list(more.values())
+    assert kept_plan(tmp_path / "state", plan.digest).plan == plan

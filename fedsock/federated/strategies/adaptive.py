@@ -39,7 +39,13 @@ class Adaptive(ServerOptimizer):
     """
 
     def __init__(
-        self, *, learning_rate: float, beta1: float, tau: float, fraction: float = 1.0, min_workers: int = 1
+        self,
+        *,
+        learning_rate: float = 0.1,
+        beta1: float = 0.0,
+        tau: float = 1e-3,
+        fraction: float = 1.0,
+        min_workers: int = 1,
     ) -> None:
         super().__init__(learning_rate=learning_rate, fraction=fraction, min_workers=min_workers)
         self.beta1 = fraction_below_one("beta1", beta1)
@@ -70,3 +76,31 @@ class Adaptive(ServerOptimizer):
             change: of one parameter.
             v: the last one.
         """
+
+
+class Decaying(Adaptive):
+    """A strategy of algorithm 2 whose second moment forgets.
+
+    Args:
+        learning_rate: eta.
+        beta1: how much of the first moment stays.
+        beta2: how much of the second one stays.
+        tau: degree of adaptivity.
+        fraction: C, of the workers that are there.
+        min_workers: updates below which a round doesn't count.
+
+    Source: as ``adaptive_step``.
+    """
+
+    def __init__(
+        self,
+        *,
+        learning_rate: float = 0.1,
+        beta1: float = 0.9,
+        beta2: float = 0.99,
+        tau: float = 1e-3,
+        fraction: float = 1.0,
+        min_workers: int = 1,
+    ) -> None:
+        super().__init__(learning_rate=learning_rate, beta1=beta1, tau=tau, fraction=fraction, min_workers=min_workers)
+        self.beta2 = fraction_below_one("beta2", beta2)

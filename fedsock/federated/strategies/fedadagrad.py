@@ -33,17 +33,6 @@ class FedAdagrad(Adaptive):
     Source: as ``adagrad_moment``.
     """
 
-    def __init__(
-        self,
-        *,
-        learning_rate: float = 0.1,
-        beta1: float = 0.0,
-        tau: float = 1e-3,
-        fraction: float = 1.0,
-        min_workers: int = 1,
-    ) -> None:
-        super().__init__(learning_rate=learning_rate, beta1=beta1, tau=tau, fraction=fraction, min_workers=min_workers)
-
     def second_moment(self, change: Array, v: Array) -> Array:
         """Return Adagrad's second moment.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fedsock.federated.strategies.adaptive import Adaptive
-from fedsock.federated.strategies.base import fraction_below_one
+from fedsock.federated.strategies.adaptive import Decaying
 from fedsock.typing import Array
 
 
@@ -20,7 +19,7 @@ def adam_moment(change: Array, v: Array, beta2: float) -> Array:
     return beta2 * v + (1 - beta2) * change**2
 
 
-class FedAdam(Adaptive):
+class FedAdam(Decaying):
     """Federated Adam.
 
     Args:
@@ -33,19 +32,6 @@ class FedAdam(Adaptive):
 
     Source: as ``adam_moment``.
     """
-
-    def __init__(
-        self,
-        *,
-        learning_rate: float = 0.1,
-        beta1: float = 0.9,
-        beta2: float = 0.99,
-        tau: float = 1e-3,
-        fraction: float = 1.0,
-        min_workers: int = 1,
-    ) -> None:
-        super().__init__(learning_rate=learning_rate, beta1=beta1, tau=tau, fraction=fraction, min_workers=min_workers)
-        self.beta2 = fraction_below_one("beta2", beta2)
 
     def second_moment(self, change: Array, v: Array) -> Array:
         """Return Adam's second moment.
