@@ -21,12 +21,12 @@ from fedsock.plan.replay import Replay
 from fedsock.plan.steps import GRADIENT, Plan, Step
 from fedsock.plan.trees import references
 from fedsock.plan.watching import Watch
-from fedsock.policy.facts import OPEN, Facts, combine, trained
+from fedsock.policy.facts import OPEN, Facts, Trained, combine, trained
 from fedsock.protocol.messages import Op
 from fedsock.worker.arguments import held_value, resolve, stand_in
 from fedsock.worker.failures import step_failure, too_long
 from fedsock.worker.jobs import Aside, Compute, Job
-from fedsock.worker.store import Entry, Run
+from fedsock.worker.store import Entry, Run, SessionStore
 
 MOST_BYTES = 4 << 20
 """Texts of plans that are kept ready to run, or known to be none; the one that was used longest ago goes first."""
@@ -77,7 +77,7 @@ class Plans:
         text, leaves = args[0], args[1:]
         if private and (job.withheld or not all(map(_numbers, job.args[1:]))):
             raise OpValueError("of private values, a plan takes arrays of numbers whose shapes may be told")
-        if (reading := self.reading(job, text)) is not None:
+        if (reading := self.reading(job.store, job.op.id, text)) is not None:
             return reading
         replay = self.read(text)
         if len(replay.plan.outputs) != len(job.results):
@@ -87,7 +87,9 @@ class Plans:
             job.plan = replay.plan.digest
             self.keep(replay.plan, job.store.user)
             _mark(job, replay.plan)
-        known = replay.known(leaves)
+        known, fewer = replay.known(leaves), _of_fewer_rows(job)
+        if fewer is not None and ((other := replay.known(fewer)) is None or not other.steady):
+            known = None  # whether anything is tied to rows isn't known
         if known is not None and known.steady:
             if known.seconds > self._op_seconds:
                 raise too_long(known.seconds, self._op_seconds)
@@ -97,19 +99,21 @@ class Plans:
         guard = Guard(job, room, self._op_seconds, private)
         if private:
             tried = [stand_in(arg) if isinstance(arg, Entry) else arg for arg in job.args[1:]]
-            return Compute(job, partial(_tried_and_run, replay, leaves, tried, guard), (), {}, UNKNOWN_SECONDS)
+            run = partial(_tried_and_run, replay, leaves, tried, fewer, guard)
+            return Compute(job, run, (), {}, UNKNOWN_SECONDS)
         return Compute(job, partial(_run, replay, leaves, job, guard), (), {}, UNKNOWN_SECONDS)
 
-    def reading(self, job: Job, text: str) -> Compute | None:
-        """Return what reads a long text, after which an op that needs it begins anew; None: it was read, or is short.
+    def reading(self, store: SessionStore, id: int, text: str) -> Compute | None:
+        """Return what reads a long text, behind which what needs it begins anew; None: it was read, or is short.
 
         Args:
-            job: the op.
+            store: the session's.
+            id: of its message.
             text: of a plan.
         """
         if text in KEPT or len(text) <= AT_ONCE_BYTES:
             return None
-        aside = Aside(job.store, Op(job.op.id, RUN), None, [])
+        aside = Aside(store, Op(id, RUN), None, [])
         found: list[Replay | FedsockError] = []
         aside.then = lambda: KEPT.add(text, found[0])
         return Compute(aside, lambda: found.append(KEPT.get(text) or _read(text)), (), {}, UNKNOWN_SECONDS)
@@ -199,6 +203,39 @@ def _mark(job: Job, plan: Plan) -> None:
         entry.facts, entry.run = facts, run
 
 
+def another(rows: int) -> int:
+    """Return another number of rows, one that doesn't broadcast to so many: what is as long as they are fails on it."""
+    return rows // 2 if rows >= 4 else rows + 1
+
+
+def is_data_set(arg: Any) -> bool:
+    """Whether an argument is a data set of the owner's, not a session's value."""
+    return isinstance(arg, Entry) and type(arg.id) is str
+
+
+def _of_fewer_rows(job: Job) -> list[Any] | None:
+    """Return arguments of a run with other numbers of the owner's rows; None: nothing could be tied to rows.
+
+    A plan that its owner allowed takes any number of rows. What a session gives, of its parameters and else, must not
+    have a value for each: a bias of its own for every row, or a target that is 1 in one of them, would bring back
+    that row.
+
+    Args:
+        job: the run, the facts of its results known.
+    """
+    if not isinstance(job.results[0].facts.form, Trained):
+        return None
+    found, tied = [], False
+    for arg in job.args[1:]:
+        value = stand_in(arg) if isinstance(arg, Entry) else arg
+        axes = isinstance(value, np.ndarray) and value.ndim > 0
+        if axes and is_data_set(arg):
+            value = np.broadcast_to(np.zeros((), value.dtype), (another(len(value)), *value.shape[1:]))
+        tied = tied or (axes and not is_data_set(arg))
+        found.append(value)
+    return found if tied else None
+
+
 class Guard(Watch):
     """Ends a run that takes more than it may, that nobody wants any more, or that could tell of private values.
 
@@ -237,7 +274,9 @@ class Guard(Watch):
             )
 
 
-def _tried_and_run(replay: Replay, leaves: Sequence[Any], tried: Sequence[Any], guard: Guard) -> list[Any]:
+def _tried_and_run(
+    replay: Replay, leaves: Sequence[Any], tried: Sequence[Any], fewer: Sequence[Any] | None, guard: Guard
+) -> list[Any]:
     """Run a plan with what stands in for private values, and only then with these.
 
     Steps are checked, and bounds worked out, by the values that there are: of private ones whether that goes well, or
@@ -245,6 +284,12 @@ def _tried_and_run(replay: Replay, leaves: Sequence[Any], tried: Sequence[Any], 
     """
     guard.job.public = True
     _run(replay, tried, guard.job, guard)
+    if fewer is not None:
+        try:
+            _run(replay, fewer, guard.job, guard)
+        except FedsockError:  # something is tied to rows: it is no more than anything else made of them
+            for entry in guard.job.results:
+                entry.facts = combine([entry.facts])
     guard.job.public = False
     return _run(replay, leaves, guard.job, None)
 

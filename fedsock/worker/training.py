@@ -32,7 +32,7 @@ from fedsock.worker.arguments import held_value, resolve
 from fedsock.worker.emitting import Emitter
 from fedsock.worker.failures import step_failure, too_long
 from fedsock.worker.jobs import Compute, Job
-from fedsock.worker.plans import UNKNOWN_SECONDS, Guard, Plans
+from fedsock.worker.plans import UNKNOWN_SECONDS, Guard, Plans, another, is_data_set
 from fedsock.worker.store import Entry, Run
 
 ORDER_BYTES = 40
@@ -54,6 +54,7 @@ class Task:
         settings: how.
         state: of the optimizer.
         private: some of it is.
+        own: of each leaf of data: it is the owner's.
         steps: how many it takes.
         sizes: how many rows a batch has: one or two numbers, the larger first.
     """
@@ -66,6 +67,7 @@ class Task:
     settings: Training
     state: State
     private: bool
+    own: list[bool]
     steps: int
     sizes: tuple[int, ...]
 
@@ -78,11 +80,17 @@ class Task:
         """Return what a step on so many rows takes, if that is known."""
         return self.loss.gradient(self.by).known(self.example(rows))
 
-    def example(self, rows: int) -> list[Array]:
-        """Return inputs that look like those of a batch; where some are private, with zeros for all values."""
+    def example(self, rows: int, of_owner: int | None = None) -> list[Array]:
+        """Return inputs that look like those of a batch; where some are private, with zeros for all values.
+
+        Args:
+            rows: of the batch.
+            of_owner: so many rows of the owner's instead, beside as many of the session's as before.
+        """
         if not self.private:
             return self.inputs(self.params, [leaf[:rows] for leaf in self.data])
-        data = [_zeros((rows, *leaf.shape[1:]), leaf.dtype) for leaf in self.data]
+        counts = [rows if of_owner is None or not own else of_owner for own in self.own]
+        data = [_zeros((count, *leaf.shape[1:]), leaf.dtype) for count, leaf in zip(counts, self.data, strict=True)]
         return self.inputs([_zeros(leaf.shape, leaf.dtype) for leaf in self.params], data)
 
 
@@ -118,11 +126,11 @@ class Trainings:
         if kwargs or not 4 <= len(args) <= 5:
             raise OpTypeError("it takes a loss, parameters, data, settings and a state, by position")
         _check_private(job)
-        if type(args[0]) is str and (reading := self._plans.reading(job, args[0])) is not None:
+        if type(args[0]) is str and (reading := self._plans.reading(job.store, job.op.id, args[0])) is not None:
             return reading
         sources = combine(entry.facts for entry in job.inputs).sources
         private = any(entry.facts is not OPEN for entry in job.inputs)
-        task = self._task(args, least_rows(self._policy, sources, job.store.user), private)
+        task = self._task(args, least_rows(self._policy, sources, job.store.user), private, _owners(job))
         if private:
             job.plan = task.loss.plan.digest
             self._plans.keep(task.loss.plan, job.store.user)
@@ -135,7 +143,7 @@ class Trainings:
         guard = Guard(job, room, self._op_seconds, private)
         return Compute(job, _Running(task, guard, job, self._op_seconds), (), {}, seconds)
 
-    def _task(self, args: Sequence[Any], least: int, private: bool) -> Task:
+    def _task(self, args: Sequence[Any], least: int, private: bool, own: list[bool]) -> Task:
         if type(args[0]) is not str:
             raise OpTypeError("the loss is a plan's text that the session sent")
         autograd()  # a missing extra is found before private data can make a secret of it
@@ -155,7 +163,7 @@ class Trainings:
         state = State.start(settings, params) if old is None else State.from_tree(old, settings, params)
         counts = sizes(len(data[0]), settings.batch_size, settings.min_rows)
         steps, ordered = sum(counts.values()) * settings.epochs, tuple(sorted(counts, reverse=True))
-        task = Task(loss, by, on, params, data, settings, state, private, steps, ordered)
+        task = Task(loss, by, on, params, data, settings, state, private, own, steps, ordered)
         loss.check(task.example(task.sizes[0]))
         return task
 
@@ -222,24 +230,25 @@ class _Running:
         """
         task = self._task
         for rows in task.sizes:
-            self._find_out(rows)
-        if task.private:
+            self._find_out(task.example(rows))
+        # What isn't made of data sets as they are stays anyway.
+        if isinstance(self._job.results[0].facts.form, Trained) and any(task.own):
             most = task.sizes[0]
             try:
-                self._find_out(most // 2 if most >= 4 else most + 1)
+                self._find_out(task.example(most, another(most)))
             except (OpFailed, ValueError, IndexError):
                 raise OpValueError(
-                    "on private rows a loss takes any number of them, and this one doesn't with these parameters: as "
-                    "long as the rows are, they would hold something of each"
+                    "on private rows a loss takes any number of them, and with what the session gives this one "
+                    "doesn't: what is as long as the rows are would bring back something of each"
                 ) from None
         known = task.known(task.sizes[0])
         if known is not None and (seconds := known.seconds * task.steps) > self._op_seconds:
             raise too_long(seconds, self._op_seconds)
 
-    def _find_out(self, rows: int) -> None:
-        """Run the loss and its gradient on so many rows, unless what they take is known."""
+    def _find_out(self, example: Sequence[Array]) -> None:
+        """Run the loss and its gradient on such inputs, unless what they take is known."""
         task, guard = self._task, self._guard
-        known, example = task.known(rows), task.example(rows)
+        known = task.loss.gradient(task.by).known(example)
         if known is not None and known.steady:
             return
         guard.nbytes, guard.most, before = 0, 0, guard.seconds
@@ -292,6 +301,13 @@ def _facts(job: Job, task: Task) -> Facts:
     if form is not None and form.rows:
         form = replace(form, rows=min(form.rows, *task.sizes))
     return known(combine(entry.facts for entry in job.inputs).sources, form)
+
+
+def _owners(job: Job) -> list[bool]:
+    """Return of each leaf of a training's data whether it is the owner's."""
+    given = flatten(job.args[2])[0]
+    held = [held_value(leaf) if isinstance(leaf, Entry) else leaf for leaf in given]
+    return [is_data_set(leaf) for leaf, value in zip(given, held, strict=True) for _ in flatten(value)[0]]
 
 
 def _entries(tree: Any) -> list[Entry]:

@@ -358,7 +358,7 @@ def test_equal_shapes_look_the_same(part: int, policy: str, caplog: pytest.LogCa
         assert not differs(part * GRAPHS + number, POLICIES[policy]), part * GRAPHS + number
 
 
-def on_values(task: Any, rows: int) -> list[Any]:
+def on_values(task: Any, rows: int, of_owner: Any = None) -> list[Any]:
     return task.inputs(task.params, [leaf[:rows] for leaf in task.data])  # type: ignore[no-any-return]
 
 
@@ -366,7 +366,7 @@ MUTATIONS: dict[str, tuple[Any, str, Any]] = {
     "plans are run on private values at once": (
         plans,
         "_tried_and_run",
-        lambda replay, leaves, tried, guard: plans._run(replay, leaves, guard.job, guard),
+        lambda replay, leaves, tried, fewer, guard: plans._run(replay, leaves, guard.job, guard),
     ),
     "trainings are tried on private values": (training.Task, "example", on_values),
     "steps may depend on private values": (plans.Guard, "depends", lambda guard, step, reads: None),

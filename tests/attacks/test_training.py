@@ -121,7 +121,29 @@ async def test_parameters_as_long_as_the_rows_are_refused() -> None:
             assert len((await worker.train(linear, crafted | {"b": np.zeros(60)}, mine))["params"]["b"]) == 60
         with pytest.raises(OpValueError, match="any number"):
             await worker.train(linear, crafted | {"b": np.zeros(60)}, data, batch_size=None)
-        assert not await stays(worker.train(linear, {"w": np.zeros(2), "b": np.zeros(1)}, data, batch_size=None))
+        honest = {"w": np.zeros(2), "b": np.zeros(1)}
+        assert not await stays(worker.train(linear, honest, data, batch_size=None))
+        # A target that is 1 in one row makes its gradient that row.
+        target = worker.send(np.eye(60)[VICTIM])
+        for mine in (target, np.eye(60)[VICTIM]):
+            with pytest.raises(OpValueError, match="any number"):
+                await worker.train(linear, honest, (worker.datasets["x"], mine), batch_size=None)
+
+
+async def test_what_is_as_long_as_the_rows_makes_no_result_of_a_plan() -> None:
+    slope = fedsock.grad(linear)
+    x, y = np.ones((60, 2)), PEOPLE["pay"]
+    honest = {"w": np.zeros(2), "b": np.zeros(1)}
+    slope.trace(honest, x, y)
+    policy = {"train": {"plans": [slope.digest], "min_rows": 10}}
+    async with fedsock.Hub(port=0) as hub:
+        worker = await hub.virtual_worker("bob", {"x": x, "y": y}, policy=policy)
+        data = (worker.datasets["x"], worker.datasets["y"])
+        for _ in range(2):  # known or not
+            crafted = worker.run(slope, {"w": np.zeros(2), "b": np.zeros(60)}, *data)
+            assert await stays(crafted["b"]) and await stays(crafted["w"])
+            assert await stays(worker.run(slope, honest, data[0], np.eye(60)[VICTIM])["w"])
+            assert not await stays(worker.run(slope, honest, *data)["w"])
 
 
 @fedsock.plan

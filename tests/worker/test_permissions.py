@@ -20,6 +20,8 @@ from fedsock.worker.policies import policy_of_virtual
 from fedsock.worker.requestbook import approval, utc
 from fedsock.worker.state import State
 from fedsock.worker.tasks import tasks_of_virtual
+from tests.attacks.programs import array, at, text
+from tests.attacks.programs import step as step_of
 from tests.worker.driver import PEER, Driver, op, put, ref
 
 ROWS = 120
@@ -44,6 +46,17 @@ def owner(policy: Any = None, user: str = "ann", data: Any = DATA, private: bool
 def asked(driver: Driver, id: int, *data: str, **more: Any) -> Any:
     """The answer to a question about the plan, sent under the id before."""
     return driver.say(put(id - 1, TEXT), m.May(id, ref=id - 1, data=list(data), **more))[-1]
+
+
+def test_a_long_plan_is_read_beside_the_loop() -> None:
+    steps = [step_of("add", at(place), 7.25) for place in range(3_000)]
+    driver = owner({"train": {"plans": "any"}})
+    assert isinstance(driver.say(put(1, text([array()], steps, at(3_000))))[-1], m.Done)
+    assert driver.say(m.May(2, ref=1, data=["x"]), hold=True) == []
+    (reading,) = driver.held
+    (answer,) = driver.run(driver.engine.computed(reading, *reading.run()))
+    assert answer.id == 2 and answer.policy["allowed"]
+    assert driver.say(m.May(3, ref=1, data=["x"]), hold=True)[0].policy["allowed"]
 
 
 @pytest.mark.parametrize(
