@@ -7,6 +7,10 @@ from fedsock.protocol.flow import LEAST_CHUNK
 ACK_DELAY = 0.05
 """Seconds that an ack waits for a frame it can ride on."""
 
+LARGE_ACK_DELAY = 0.01
+"""Seconds that an ack of a large frame waits for the next one: a lone chunk, such as a stream's last, isn't long taken
+for one that is under way, which others may have to wait for."""
+
 ACK_BYTES = 256 * 1024
 """Bytes received in smaller frames than the next ones after which an ack waits no longer."""
 
@@ -70,8 +74,9 @@ class Incoming:
             self._bytes += size
         if self._bytes >= ACK_BYTES or self._large >= ACK_LARGE:
             self.ack_at = now
-        elif self.ack_at is None:
-            self.ack_at = now + ACK_DELAY
+        else:
+            due = now + (LARGE_ACK_DELAY if size >= LEAST_CHUNK else ACK_DELAY)
+            self.ack_at = due if self.ack_at is None else min(self.ack_at, due)
         return True
 
     def ack_written(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from fedsock.protocol.flow import LEAST_CHUNK
 from fedsock.protocol.frames import CHUNK_BYTES
-from fedsock.protocol.incoming import ACK_BYTES, ACK_DELAY, Incoming
+from fedsock.protocol.incoming import ACK_BYTES, ACK_DELAY, LARGE_ACK_DELAY, Incoming
 
 
 def test_only_the_next_number_is_taken() -> None:
@@ -49,7 +49,20 @@ def test_every_second_large_frame_is_acknowledged_at_once(size: int) -> None:
         due.append(incoming.ack_at)
         if incoming.ack_at == 1.0:
             incoming.ack_written()
-    assert due == [1.0 + ACK_DELAY, 1.0, 1.0 + ACK_DELAY, 1.0]
+    assert due == [1.0 + LARGE_ACK_DELAY, 1.0, 1.0 + LARGE_ACK_DELAY, 1.0]
+
+
+def test_an_ack_that_waits_for_a_ride_waits_no_longer_than_a_large_frame_does() -> None:
+    incoming = Incoming()
+    incoming.take(1, 1, 1.0)
+    incoming.take(2, LEAST_CHUNK, 1.01)
+    assert incoming.ack_at == 1.01 + LARGE_ACK_DELAY
+    incoming.take(3, 1, 1.012)
+    assert incoming.ack_at == 1.01 + LARGE_ACK_DELAY
+    incoming.ack_written()
+    incoming.take(4, 1, 2.0)
+    incoming.take(5, LEAST_CHUNK, 2.0 + ACK_DELAY - 0.001)
+    assert incoming.ack_at == 2.0 + ACK_DELAY
 
 
 def test_a_duplicate_is_acknowledged_at_once_each_time() -> None:
