@@ -298,7 +298,7 @@ FITS: dict[str, tuple[dict[str, Any], type[Exception], tuple[str, ...]]] = {
     "nobody who allows it": (
         {"loss": Program(lambda p, x, y: np.mean((x @ p["w"] - y) ** 2) * 0.75)},
         errors.FedsockError,
-        ("bob", "[policy.train] plans = [", "sha256:"),
+        ("bob", "[policy.train]", "plans = [", "sha256:"),
     ),
     "another tree": ({"loss": loss, "params": [W["w"]]}, errors.PlanMismatch, ("params is [·]", "{'w': ·}")),
     "a shape that no rows fit": (
