@@ -59,17 +59,14 @@ async def large_rounds(effort: Effort) -> AsyncIterator[Figure]:
 async def peaks(effort: Effort) -> AsyncIterator[Figure]:
     """The most that a fresh session's process holds in a few rounds, with few and with many workers."""
     floats = effort.count(FLOATS)
-    repeats, hubs = (2, ("embedded", "stand-alone")) if effort.share == 1 else (1, ("embedded",))
-    for hub in hubs:
-        few, many = [], []
-        for _ in range(repeats):
-            few.append(await peak(hub, effort.count(WORKERS, 2), floats))
-            many.append(await peak(hub, effort.count(MANY, 4), floats))
+    for hub in ("embedded", "stand-alone") if effort.share == 1 else ("embedded",):
+        few = await peak(hub, effort.count(WORKERS, 2), floats)
+        many = await peak(hub, effort.count(MANY, 4), floats)
         for count, found in ((WORKERS, few), (MANY, many)):
-            yield Figure(f"M session's peak, {count} workers, {hub} hub", "MB", tuple(one / 1e6 for one in found))
-        grown = tuple((more - less) / (4 * floats) for less, more in zip(few, many, strict=True))
+            yield Figure(f"M session's peak, {count} workers, {hub} hub", "MB", (found / 1e6,))
+        grown = (many - few) / (4 * floats)
         goal = Goal(MODELS, most=True)
-        yield Figure(f"M peak's growth, {WORKERS} to {MANY} workers, {hub} hub", "models", grown, goal=goal)
+        yield Figure(f"M peak's growth, {WORKERS} to {MANY} workers, {hub} hub", "models", (grown,), goal=goal)
 
 
 async def peak(hub: str, workers: int, floats: int) -> float:
