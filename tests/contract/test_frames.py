@@ -53,6 +53,24 @@ async def test_the_answer_is_one_frame_too(house: House, bob: WorkerHandle, wire
     assert seen == ([1, 1] if house.kind == "virtual" else [1])
 
 
+async def test_a_plan_its_arguments_and_the_get_are_one_frame(house: House, bob: WorkerHandle, wire: Wiretap) -> None:
+    """However many steps it has; and it crosses once."""
+
+    @fedsock.plan
+    def steps(x: object) -> object:
+        for _ in range(100):
+            x = x * 0.5 + 1.0  # type: ignore[operator]
+        return x
+
+    steps.trace(np.zeros(3))
+    for expected in (["put", "put", "op", "get"], ["put", "op", "get"]):
+        await quiet(house, wire)
+        assert (await bob.run(steps, bob.send(np.zeros(3)))).shape == (3,)
+        assert frames_a_hop(wire, "bob") == [1, 1]
+        told = [message["t"] for message in orjson.loads(wire.to("bob")[0][1])]
+        assert [one for one in told if one != "release"] == expected
+
+
 async def test_over_a_stand_alone_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     with process("fedsock.hub", "--port", "0") as hub_process:
         assert hub_process.stdout is not None
