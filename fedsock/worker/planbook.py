@@ -7,6 +7,7 @@ that no op waits for the disk, and a plan that can't be written is run all the s
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import threading
@@ -35,6 +36,9 @@ MOST_WAITING = 100
 
 CALM_SECONDS = 60.0
 """After a write that failed: none is tried for so long, so that a full disk fills no log."""
+
+CLOSE_SECONDS = 1.0
+"""How long plans that wait are still written when a worker ends."""
 
 _FILE = re.compile(r"([0-9a-f]{64})\.json")
 _DIGITS = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
@@ -100,6 +104,7 @@ class PlanBook:
         self._taken: set[str] = set()
         self._room = threading.Semaphore(MOST_WAITING)
         self._calm_until = 0.0
+        self._ends_at = math.inf
         self._writer: ThreadPoolExecutor | None = None
         self._sizes: dict[str, int] | None = None
 
@@ -121,8 +126,9 @@ class PlanBook:
         self._writer.submit(self._write, plan, user, stamp(utc()))
 
     def close(self) -> None:
-        """Return when what waits is written."""
+        """Return when what waits is written, or the time for it is over; what is being written is."""
         self._open = False
+        self._ends_at = time.monotonic() + CLOSE_SECONDS
         if self._writer is not None:
             self._writer.shutdown()
 
@@ -131,6 +137,8 @@ class PlanBook:
     def _write(self, plan: Plan, user: str, at: str) -> None:
         name = plan.digest.removeprefix("sha256:")
         try:
+            if time.monotonic() > self._ends_at:
+                return
             if self._sizes is None:
                 self._sizes = _sizes(self._state.folder)
             if name not in self._sizes:

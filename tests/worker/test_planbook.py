@@ -14,6 +14,7 @@ import pytest
 from fedsock.errors import PlanInvalid, PlanUnknown
 from fedsock.plan.program import Program
 from fedsock.plan.steps import Plan
+from fedsock.worker import planbook
 from fedsock.worker.planbook import MOST_WAITING, PLANS, PlanBook, kept_plan, kept_plans
 from fedsock.worker.state import State
 
@@ -147,6 +148,29 @@ def test_nothing_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     closing.join(30)
     assert len(kept_plans(tmp_path, print)) >= 1
     book.keep(plan_of(500), "ann")  # closed: nothing happens
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(60.0, 6), (-1.0, 1)])
+def test_what_waits_is_written_at_the_end_for_a_while(
+    seconds: float, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, begun, write = threading.Event(), threading.Event(), State.write
+
+    def slow(self: State, name: str, data: bytes) -> None:
+        begun.set()
+        assert go.wait(30)
+        write(self, name, data)
+
+    monkeypatch.setattr(State, "write", slow)
+    monkeypatch.setattr(planbook, "CLOSE_SECONDS", seconds)
+    book = PlanBook(tmp_path)
+    for k in range(6):
+        book.keep(plan_of(k), "ann")
+    assert begun.wait(30) and book._writer is not None
+    shutdown = book._writer.shutdown
+    monkeypatch.setattr(book._writer, "shutdown", lambda: (go.set(), shutdown()))
+    book.close()
+    assert len(kept_plans(tmp_path, print)) == kept
 
 
 def test_a_full_disk_is_logged_once_and_nothing_fails(
