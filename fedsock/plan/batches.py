@@ -55,15 +55,8 @@ def edges(n: int, batch_size: int | None, min_rows: int = 1) -> Array:
     Raises:
         OpValueError: there are no rows.
     """
-    if n < 1:
-        raise OpValueError("there are no rows to train on")
-    size = n if batch_size is None else min(batch_size, n)
-    whole, rest = divmod(n, size)
-    found = np.arange(whole + 1 + (rest > 0)) * size
-    if 0 < rest < min_rows:
-        found = found[:-1]
-    found[-1] = n
-    return found
+    found = sizes(n, batch_size, min_rows)  # the usual size first, then that of the remainder
+    return np.append(0, np.cumsum(np.repeat(list(found), list(found.values()))))
 
 
 def sizes(n: int, batch_size: int | None, min_rows: int = 1) -> dict[int, int]:
